@@ -1,0 +1,71 @@
+"""The one place that chooses Keras.
+
+TensorFlow Recommenders runs on Keras 2 only, so tfrec uses the ``tf-keras`` package
+through ``tf.keras``. Everything else in tfrec says ``from tfrec import keras``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+
+def legacy_keras() -> Any:
+    """Returns ``tf.keras`` as Keras 2 (package ``tf-keras``).
+
+    ``TF_USE_LEGACY_KERAS`` is read by TensorFlow when ``tf.keras`` is first used, so
+    importing TensorFlow before tfrec is fine; using ``tf.keras`` before is not.
+
+    Raises:
+        ImportError: ``tf.keras`` is already Keras 3 in this process.
+    """
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    import tensorflow as tf
+
+    package = tf.keras.Model.__module__.partition(".")[0]
+    if package != "tf_keras":
+        raise ImportError(
+            f"tf.keras is already Keras 3 ({package}) in this process, and tfrec needs "
+            "Keras 2: import tfrec before the first use of tf.keras, or set the "
+            "environment variable TF_USE_LEGACY_KERAS=1 before Python starts."
+        )
+    return tf.keras
+
+
+def keras_tuner() -> ModuleType:
+    """Imports keras-tuner so that it accepts the Keras 2 models of tfrec.
+
+    keras-tuner does a bare ``import keras``, finds Keras 3 and then rejects every
+    Keras 2 model (keras-tuner issue 1039). While it is imported, and only then, the
+    name ``keras`` stands for ``tf_keras``.
+
+    Raises:
+        ImportError: keras-tuner was imported earlier and holds Keras 3.
+    """
+    legacy_keras()
+    import tf_keras
+
+    if "keras_tuner" in sys.modules:
+        module = sys.modules["keras_tuner"]
+        if sys.modules["keras_tuner.src.backend.config"].keras is not tf_keras:
+            raise ImportError(
+                "keras_tuner was imported before tfrec and holds Keras 3: use "
+                "tfrec.backend.keras_tuner() instead of importing keras_tuner."
+            )
+        return module
+    hidden = {
+        name: sys.modules.pop(name)
+        for name in list(sys.modules)
+        if name == "keras" or name.startswith("keras.")
+    }
+    sys.modules["keras"] = tf_keras
+    try:
+        import keras_tuner as module
+    finally:
+        for name in list(sys.modules):
+            if name == "keras" or name.startswith("keras."):
+                del sys.modules[name]
+        sys.modules.update(hidden)
+    return module

@@ -25,7 +25,7 @@ _MODULES = (
     "serving",
 )
 
-__all__ = ["FeatureSpec", "Interactions", "keras", *_MODULES]  # noqa: PLE0604
+__all__ = ["FeatureSpec", "Interactions", "keras", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,263 @@
+"""The kinds of columns a data set can declare.
+
+Indices: 0 is padding, ``1 .. oov`` are out of vocabulary, the vocabulary follows in
+order. With ``hash_bins`` every id falls into ``1 .. hash_bins``. Users hand in raw ids
+(strings or int64) and never see an index.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+Side = Literal["user", "item", "context"]
+PADDING: dict[str, Any] = {"string": "", "int64": -1}
+
+
+def _check_table(name: str, vocabulary: tuple, hash_bins: int | None, oov: int) -> None:
+    if hash_bins is not None and (vocabulary or hash_bins < 1):
+        raise ValueError(
+            f"column '{name}': hash_bins={hash_bins} must be positive and stand "
+            "without a vocabulary; give one of the two."
+        )
+    if oov < 1:
+        raise ValueError(f"column '{name}': oov={oov} must be at least 1.")
+    if len(set(vocabulary)) != len(vocabulary):
+        raise ValueError(f"column '{name}': the vocabulary repeats a value.")
+
+
+def _check_length(name: str, max_len: int | None) -> None:
+    if max_len is not None and max_len < 1:
+        raise ValueError(f"column '{name}': max_len={max_len} must be at least 1.")
+
+
+class _Table:
+    """Index arithmetic of a column that owns an embedding table."""
+
+    vocabulary: tuple
+    hash_bins: int | None
+    oov: int
+
+    @property
+    def first(self) -> int:
+        """Index of the first vocabulary entry."""
+        return 1 + self.oov
+
+    @property
+    def size(self) -> int:
+        """Rows of the embedding table, padding and out-of-vocabulary included."""
+        if self.hash_bins is not None:
+            return 1 + self.hash_bins
+        return self.first + len(self.vocabulary)
+
+
+@dataclass(frozen=True)
+class Categorical(_Table):
+    """An id, or a bag of ids when ``max_len`` is set.
+
+    Attributes:
+        name: Column name.
+        side: Whether it describes the user, the item or the event (``context``).
+        dtype: Raw type, ``string`` or ``int64``. Padding is ``""`` or ``-1``.
+        vocabulary: Known ids in index order.
+        hash_bins: Number of hash buckets, instead of a vocabulary.
+        oov: Number of buckets for ids outside the vocabulary.
+        dim: Embedding width; the model's own when None.
+        max_len: Length of the padded bag; None for a single id.
+    """
+
+    kind: ClassVar[str] = "categorical"
+    name: str
+    side: Side = "context"
+    dtype: Literal["string", "int64"] = "string"
+    vocabulary: tuple = ()
+    hash_bins: int | None = None
+    oov: int = 1
+    dim: int | None = None
+    max_len: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype not in PADDING:
+            raise ValueError(
+                f"column '{self.name}': dtype '{self.dtype}' is not string or int64."
+            )
+        _check_table(self.name, self.vocabulary, self.hash_bins, self.oov)
+        _check_length(self.name, self.max_len)
+
+    @cached_property
+    def raw(self) -> np.ndarray:
+        """``(size,)`` raw id of every index; padding for pad and unknown rows."""
+        values = np.full(
+            self.size,
+            PADDING[self.dtype],
+            object if self.dtype == "string" else np.int64,
+        )
+        if self.hash_bins is None:
+            values[self.first :] = self.vocabulary
+        return values
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A number or a fixed-shape array of numbers, raw at the model's door.
+
+    ``zscore`` is ``(x - mean) / std``; ``log`` is the z-score of ``log(1 + x)`` with
+    negative x taken as 0; ``quantile`` is the empirical distribution function at x,
+    linear between ``boundaries`` (Covington 2016, section 4.1), in ``[0, 1]``. A missing
+    value (NaN) becomes the mean, or the median for ``quantile``.
+
+    Attributes:
+        name: Column name.
+        side: User, item or context.
+        shape: Shape of one value.
+        normalisation: None, ``zscore``, ``log`` or ``quantile``.
+        mean: Learned mean (of ``log(1 + x)`` for ``log``).
+        std: Learned standard deviation.
+        boundaries: Learned quantiles, ascending.
+    """
+
+    kind: ClassVar[str] = "numeric"
+    name: str
+    side: Side = "context"
+    shape: tuple[int, ...] = ()
+    normalisation: Literal["zscore", "log", "quantile"] | None = None
+    mean: float = 0.0
+    std: float = 1.0
+    boundaries: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.normalisation not in (None, "zscore", "log", "quantile"):
+            raise ValueError(
+                f"column '{self.name}': normalisation '{self.normalisation}' is not "
+                "zscore, log or quantile."
+            )
+
+    def fit(self, values: np.ndarray, quantiles: int = 101) -> Numeric:
+        """Returns the column with the statistics of ``values`` (any shape, float).
+
+        Raises:
+            ValueError: Every value is missing.
+        """
+        values = np.asarray(values, np.float64).ravel()
+        values = values[np.isfinite(values)]
+        if not len(values):
+            raise ValueError(
+                f"column '{self.name}': every value is missing, so nothing can be "
+                "learned from it; drop the column."
+            )
+        if self.normalisation == "quantile":
+            cuts = np.quantile(values, np.linspace(0, 1, quantiles))
+            return dataclasses.replace(
+                self, boundaries=tuple(float(v) for v in np.unique(cuts))
+            )
+        if self.normalisation == "log":
+            values = np.log1p(np.maximum(values, 0))
+        return dataclasses.replace(
+            self, mean=float(values.mean()), std=float(values.std()) or 1.0
+        )
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Time-ordered ids of another column, oldest first, sharing its table.
+
+    Attributes:
+        name: Column name.
+        of: Name of the :class:`Categorical` whose ids these are.
+        max_len: Length of the padded sequence; the latest entries are kept.
+        side: User, item or context.
+    """
+
+    kind: ClassVar[str] = "sequence"
+    name: str
+    of: str
+    max_len: int = 50
+    side: Side = "user"
+
+    def __post_init__(self) -> None:
+        _check_length(self.name, self.max_len)
+
+
+@dataclass(frozen=True)
+class Text(_Table):
+    """Free text as a padded bag of word or letter-trigram indices.
+
+    Letter trigrams are those of ``#word#`` (Huang 2013, section 3.2).
+
+    Attributes:
+        name: Column name.
+        side: User, item or context.
+        tokens: ``word`` or ``trigram``; both after lower-casing, split at whatever is
+            neither letter nor digit.
+        vocabulary: Known tokens in index order.
+        hash_bins: Number of hash buckets, instead of a vocabulary.
+        oov: Number of buckets for unknown tokens.
+        dim: Embedding width; the model's own when None.
+        max_len: Tokens kept, from the start of the text.
+    """
+
+    kind: ClassVar[str] = "text"
+    name: str
+    side: Side = "item"
+    tokens: Literal["word", "trigram"] = "word"
+    vocabulary: tuple = ()
+    hash_bins: int | None = None
+    oov: int = 1
+    dim: int | None = None
+    max_len: int = 16
+
+    def __post_init__(self) -> None:
+        if self.tokens not in ("word", "trigram"):
+            raise ValueError(
+                f"column '{self.name}': tokens '{self.tokens}' is not word or trigram."
+            )
+        _check_table(self.name, self.vocabulary, self.hash_bins, self.oov)
+        _check_length(self.name, self.max_len)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An encoded image (JPEG, PNG), decoded and resized by the model's content layers.
+
+    Attributes:
+        name: Column name.
+        side: User, item or context.
+        height: Rows in pixels after resizing.
+        width: Columns in pixels after resizing.
+        channels: 1 or 3.
+    """
+
+    kind: ClassVar[str] = "image"
+    name: str
+    side: Side = "item"
+    height: int = 64
+    width: int = 64
+    channels: int = 3
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A WAV recording, mono.
+
+    Attributes:
+        name: Column name.
+        side: User, item or context.
+        sample_rate: Hertz.
+        seconds: Length kept.
+    """
+
+    kind: ClassVar[str] = "audio"
+    name: str
+    side: Side = "item"
+    sample_rate: int = 16_000
+    seconds: float = 10.0
+
+
+Column: TypeAlias = Categorical | Numeric | Sequence | Text | Image | Audio
+KINDS: dict[str, Any] = {
+    c.kind: c for c in (Categorical, Numeric, Sequence, Text, Image, Audio)
+}

@@ -1,0 +1,285 @@
+"""Columns declared once.
+
+From one :class:`FeatureSpec` come the ``tf.Example`` parser, the padded batches, the
+embedding tables of a model, the serving signatures and the synthetic data of the tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tfrec.columns import (
+    KINDS,
+    PADDING,
+    Audio,
+    Categorical,
+    Column,
+    Image,
+    Numeric,
+    Sequence,
+    Side,
+    Text,
+)
+from tfrec.errors import did_you_mean
+
+__all__ = [
+    "PADDING",
+    "Audio",
+    "Categorical",
+    "Column",
+    "FeatureSpec",
+    "Image",
+    "Numeric",
+    "Sequence",
+    "Side",
+    "Text",
+]
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """The columns of a data set and the roles that four of them play.
+
+    Attributes:
+        columns: All feature columns; user and item ids among them.
+        user: Name of the user id column.
+        item: Name of the item id column.
+        label: Name of the label (a rating, a click), float32; None when every row is a
+            positive event.
+        timestamp: Name of the event time, int64 seconds since 1970; None when unknown.
+    """
+
+    columns: tuple[Column, ...]
+    user: str = "user_id"
+    item: str = "item_id"
+    label: str | None = None
+    timestamp: str | None = None
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError(f"a column is declared twice: {', '.join(sorted(names))}.")
+        for role, name in (("user", self.user), ("item", self.item)):
+            if not isinstance(self._named.get(name), Categorical):
+                raise ValueError(
+                    f"the {role} column '{name}' must be declared as Categorical; "
+                    f"{did_you_mean(name, names)}"
+                )
+        for column in self.columns:
+            if isinstance(column, Sequence) and not isinstance(
+                self._named.get(column.of), Categorical
+            ):
+                raise ValueError(
+                    f"sequence '{column.name}' is of '{column.of}', which is no "
+                    f"Categorical column; {did_you_mean(column.of, names)}"
+                )
+
+    @cached_property
+    def _named(self) -> dict[str, Column]:
+        return {c.name: c for c in self.columns}
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self._named:
+            raise KeyError(
+                f"no column '{name}' in the spec; {did_you_mean(name, self._named)}"
+            )
+        return self._named[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._named
+
+    def table(self, name: str) -> Categorical | Text:
+        """The column that owns the embedding table of column ``name``."""
+        column = self[name]
+        if isinstance(column, Sequence):
+            column = self[column.of]
+        if not isinstance(column, Categorical | Text):
+            raise KeyError(f"column '{name}' is {column.kind} and has no table.")
+        return column
+
+    @property
+    def user_column(self) -> Categorical:
+        """The user id column."""
+        return self[self.user]  # type: ignore[return-value]
+
+    @property
+    def item_column(self) -> Categorical:
+        """The item id column."""
+        return self[self.item]  # type: ignore[return-value]
+
+    @property
+    def history(self) -> Sequence | None:
+        """The first sequence of item ids, or None."""
+        for column in self.columns:
+            if isinstance(column, Sequence) and column.of == self.item:
+                return column
+        return None
+
+    def on(self, side: Side) -> tuple[Column, ...]:
+        """Columns of one side, in declaration order."""
+        return tuple(c for c in self.columns if c.side == side)
+
+    def select(self, *names: str) -> FeatureSpec:
+        """The spec with only these columns; user and item ids always stay."""
+        for name in names:
+            self[name]
+        keep = {*names, self.user, self.item}
+        columns = tuple(c for c in self.columns if c.name in keep)
+        return dataclasses.replace(self, columns=columns)
+
+    def replace(self, column: Column) -> FeatureSpec:
+        """The spec with ``column`` in the place of its namesake, or appended."""
+        if column.name in self:
+            columns = tuple(
+                column if c.name == column.name else c for c in self.columns
+            )
+        else:
+            columns = (*self.columns, column)
+        return dataclasses.replace(self, columns=columns)
+
+    # Serialisation
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form; :meth:`from_dict` is its inverse."""
+        columns = [{"kind": c.kind, **dataclasses.asdict(c)} for c in self.columns]
+        return {**dataclasses.asdict(self), "columns": columns}
+
+    @classmethod
+    def from_dict(cls, config: dict[str, Any]) -> FeatureSpec:
+        """Rebuilds a spec.
+
+        Raises:
+            ValueError: Unknown kind of column or unknown attribute.
+        """
+        columns = []
+        for entry in config["columns"]:
+            values = dict(entry)
+            kind = values.pop("kind", None)
+            if kind not in KINDS:
+                raise ValueError(
+                    f"column kind '{kind}' is unknown; {did_you_mean(str(kind), KINDS)}"
+                )
+            known = {f.name for f in dataclasses.fields(KINDS[kind])}
+            for key in values:
+                if key not in known:
+                    raise ValueError(
+                        f"{kind} column '{values.get('name')}' has no attribute "
+                        f"'{key}'; {did_you_mean(key, known)}"
+                    )
+            for key, value in values.items():
+                if isinstance(value, list):
+                    values[key] = tuple(value)
+            columns.append(KINDS[kind](**values))
+        return cls(**{**config, "columns": tuple(columns)})
+
+    def to_json(self) -> str:
+        """The spec as a JSON document."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> FeatureSpec:
+        """Inverse of :meth:`to_json`."""
+        return cls.from_dict(json.loads(text))
+
+    # What TensorFlow needs
+
+    def raw_dtype(self, name: str) -> str:
+        """``string``, ``int64`` or ``float32``: what a raw value of a column is."""
+        column = self[name]
+        if isinstance(column, Sequence):
+            return self.table(name).dtype  # type: ignore[union-attr]
+        if isinstance(column, Categorical):
+            return column.dtype
+        return "float32" if isinstance(column, Numeric) else "string"
+
+    def length(self, name: str) -> int | None:
+        """Padded length of a multi-valued or sequence column at the raw door."""
+        column = self[name]
+        return column.max_len if isinstance(column, Categorical | Sequence) else None
+
+    def tensor_specs(self, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
+        """Raw inputs of a serving signature: ``{name: tf.TensorSpec}``.
+
+        Single values are ``(batch,)``, bags and sequences ``(batch, any length)``.
+        """
+        import tensorflow as tf
+
+        specs = {}
+        for name in names:
+            column = self[name]
+            shape: tuple = (None,)
+            if isinstance(column, Numeric):
+                shape += column.shape
+            elif self.length(name):
+                shape += (None,)
+            specs[name] = tf.TensorSpec(shape, self.raw_dtype(name), name=name)
+        return specs
+
+    def parse_spec(self, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """Feature spec of ``tf.io.parse_example``; bags and sequences are ragged.
+
+        Args:
+            names: Columns to parse; all columns, label and timestamp when None.
+        """
+        import tensorflow as tf
+
+        parse: dict[str, Any] = {}
+        for name in names if names is not None else [c.name for c in self.columns]:
+            column = self[name]
+            dtype = tf.as_dtype(self.raw_dtype(name))
+            if self.length(name):
+                parse[name] = tf.io.RaggedFeature(dtype)
+            else:
+                shape = column.shape if isinstance(column, Numeric) else ()
+                parse[name] = tf.io.FixedLenFeature(shape, dtype)
+        if names is None:
+            if self.label:
+                parse[self.label] = tf.io.FixedLenFeature((), tf.float32)
+            if self.timestamp:
+                parse[self.timestamp] = tf.io.FixedLenFeature((), tf.int64)
+        return parse
+
+    def encode(self, name: str, values: Any) -> np.ndarray:
+        """Raw values of a column as the model's numbers, vectorised.
+
+        Args:
+            name: Column name.
+            values: ``(n,)`` or ``(n, length)`` raw values.
+
+        Returns:
+            int32 indices ``(n,)`` or ``(n, max_len)``; float32 for numeric columns.
+        """
+        import tensorflow as tf
+
+        from tfrec.layers.inputs import lookup
+
+        column = self[name]
+        if isinstance(column, Numeric):
+            return np.asarray(values, np.float32)
+        with tf.device("CPU"):
+            raw = tf.convert_to_tensor(values, self.raw_dtype(name))
+            return lookup(self, name)(raw).numpy()
+
+    def decode(self, name: str, indices: np.ndarray) -> np.ndarray:
+        """Raw ids of indices; padding where the index is padding or unknown."""
+        column = self.table(name)
+        if not isinstance(column, Categorical):
+            raise KeyError(f"column '{name}' is text: its tokens are not ids.")
+        return column.raw[np.asarray(indices)]
+
+    def synthetic(self, n: int, seed: int = 0) -> dict[str, np.ndarray]:
+        """Random raw features of the declared types, label and timestamp included.
+
+        Args:
+            n: Number of rows.
+            seed: Seed of the draw.
+        """
+        from tfrec.data.synthetic import synthetic
+
+        return synthetic(self, n, seed)

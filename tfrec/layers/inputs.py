@@ -1,0 +1,188 @@
+"""From raw values to the numbers a model works with, in the graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec import keras
+from tfrec.features import Categorical, FeatureSpec, Numeric, Text
+
+
+class Lookup(tf.Module):
+    """Raw ids or tokens to table indices: 0 padding, 1..oov unknown, then known.
+
+    Args:
+        column: The column that owns the table.
+    """
+
+    def __init__(self, column: Categorical | Text) -> None:
+        super().__init__(name=f"lookup_{column.name}")
+        self.column = column
+        self.dtype = tf.as_dtype(getattr(column, "dtype", "string"))
+        self.table = None
+        if column.hash_bins is None:
+            keys = np.asarray(column.vocabulary, object)
+            with tf.init_scope():
+                self.table = tf.lookup.StaticHashTable(
+                    tf.lookup.KeyValueTensorInitializer(
+                        tf.constant(keys.tolist(), self.dtype, (len(keys),)),
+                        tf.range(column.first, column.size, dtype=tf.int64),
+                    ),
+                    default_value=-1,
+                )
+
+    def __call__(self, values: tf.Tensor) -> tf.Tensor:
+        """``(...)`` raw values to ``(...)`` int32 indices."""
+        column = self.column
+        text = values if self.dtype == tf.string else tf.strings.as_string(values)
+        padding = values == "" if self.dtype == tf.string else values == -1
+        if self.table is None:
+            found = 1 + tf.strings.to_hash_bucket_fast(text, column.hash_bins)
+        else:
+            unknown = tf.ones_like(text, tf.int64)
+            if column.oov > 1:
+                unknown += tf.strings.to_hash_bucket_fast(text, column.oov)
+            known = self.table.lookup(values)
+            found = tf.where(known < 0, unknown, known)
+        return tf.cast(tf.where(padding, tf.zeros_like(found), found), tf.int32)
+
+
+def tokenize(column: Text, texts: tf.Tensor) -> tf.Tensor:
+    """``(n,)`` texts to ``(n, max_len)`` tokens, padded with the empty string.
+
+    Words are lower-cased runs of letters and digits. Letter trigrams are taken over
+    ``#word#`` (Huang 2013, section 3.2).
+    """
+    lower = tf.strings.lower(texts, encoding="utf-8")
+    words = tf.strings.split(tf.strings.regex_replace(lower, r"[^\pL\pN]+", " "))
+    if column.tokens == "trigram":
+        letters = tf.strings.unicode_split(
+            tf.strings.join(["#", words.flat_values, "#"]), "UTF-8"
+        )
+        grams = tf.strings.ngrams(letters, 3, separator="")
+        nested = tf.RaggedTensor.from_row_splits(grams, words.row_splits)
+        words = nested.merge_dims(1, 2)
+    return words.to_tensor("", shape=(None, column.max_len))
+
+
+def _fit_length(values: tf.Tensor, length: int, latest: bool) -> tf.Tensor:
+    """Pads or cuts ``(n, any)`` indices to ``(n, length)``, keeping the latest if asked."""
+    if latest:
+        counts = tf.reduce_sum(tf.cast(values > 0, tf.int32), axis=1, keepdims=True)
+        start = tf.maximum(counts - length, 0)
+        take = start + tf.range(tf.minimum(length, tf.shape(values)[1]))[None, :]
+        values = tf.gather(values, take, batch_dims=1)
+    values = values[:, :length]
+    missing = length - tf.shape(values)[1]
+    padded = tf.pad(values, [[0, 0], [0, missing]])
+    return tf.ensure_shape(padded, (None, length))
+
+
+class InputColumn(tf.Module):
+    """Raw values of one non-numeric column to indices of its declared length.
+
+    Args:
+        spec: The spec the column stands in.
+        name: Column name.
+        table: The lookup to share, as a sequence shares that of its ids.
+    """
+
+    def __init__(
+        self, spec: FeatureSpec, name: str, table: Lookup | None = None
+    ) -> None:
+        super().__init__(name=f"input_{name}")
+        self.spec, self.column = spec, spec[name]
+        self.lookup = table or Lookup(spec.table(name))
+
+    def __call__(self, values: tf.Tensor) -> tf.Tensor:
+        """``(n,)`` or ``(n, any)`` raw values to int32 ``(n,)`` or ``(n, max_len)``."""
+        if isinstance(self.column, Text):
+            return self.lookup(tokenize(self.column, values))
+        indices = self.lookup(values)
+        length = self.spec.length(self.column.name)
+        if length is None:
+            return indices
+        return _fit_length(indices, length, latest=self.column.kind == "sequence")
+
+
+def lookup(spec: FeatureSpec, name: str) -> InputColumn:
+    """The lookup of one column, on its own (models use :class:`Inputs`)."""
+    return InputColumn(spec, name)
+
+
+def normalise(column: Numeric, values: tf.Tensor) -> tf.Tensor:
+    """Normalises raw numbers as the column declares.
+
+    Args:
+        column: Column with learned statistics.
+        values: ``(batch, *shape)`` float32; NaN is a missing value.
+
+    Returns:
+        ``(batch, *shape)`` float32.
+    """
+    missing = tf.math.is_nan(values)
+    if column.normalisation == "quantile":
+        cuts = tf.constant(column.boundaries, tf.float32)
+        last = max(len(column.boundaries) - 1, 1)
+        flat = tf.reshape(values, [-1])
+        low = tf.clip_by_value(
+            tf.searchsorted(cuts, flat, side="right") - 1, 0, max(last - 1, 0)
+        )
+        high = tf.minimum(low + 1, len(column.boundaries) - 1)
+        width = tf.gather(cuts, high) - tf.gather(cuts, low)
+        part = tf.math.divide_no_nan(flat - tf.gather(cuts, low), width)
+        rank = (tf.cast(low, tf.float32) + tf.clip_by_value(part, 0.0, 1.0)) / last
+        return tf.where(missing, 0.5, tf.reshape(rank, tf.shape(values)))
+    if column.normalisation == "log":
+        values = tf.math.log1p(tf.maximum(values, 0.0))
+    if column.normalisation is not None:
+        values = (values - column.mean) / column.std
+    return tf.where(missing, 0.0, values)
+
+
+class Inputs(keras.layers.Layer):
+    """Raw or looked-up features to indices and normalised numbers.
+
+    Args:
+        spec: The columns.
+        names: The columns that the model reads.
+    """
+
+    def __init__(
+        self, spec: FeatureSpec, names: tuple[str, ...], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.spec, self.names = spec, tuple(names)
+        self.columns: dict[str, InputColumn] = {}
+        tables: dict[str, Lookup] = {}
+        for name in self.names:
+            if spec[name].kind in ("categorical", "sequence", "text"):
+                owner = spec.table(name)
+                tables.setdefault(owner.name, Lookup(owner))
+                self.columns[name] = InputColumn(spec, name, tables[owner.name])
+
+    def call(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Looks up and normalises whichever of the columns are present.
+
+        Args:
+            features: Raw values by column name, or int32 indices by ``name/index``.
+
+        Returns:
+            ``{name: int32 indices, normalised float32, or raw image and audio bytes}``.
+        """
+        result = {}
+        for name in self.names:
+            if f"{name}/index" in features:
+                result[name] = features[f"{name}/index"]
+            elif name in features and name in self.columns:
+                result[name] = self.columns[name](features[name])
+            elif name in features:
+                column = self.spec[name]
+                value = features[name]
+                result[name] = (
+                    normalise(column, value) if isinstance(column, Numeric) else value
+                )
+        return result

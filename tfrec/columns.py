@@ -107,8 +107,8 @@ class Numeric:
 
     ``zscore`` is ``(x - mean) / std``; ``log`` is the z-score of ``log(1 + x)`` with
     negative x taken as 0; ``quantile`` is the empirical distribution function at x,
-    linear between ``boundaries`` (Covington 2016, section 4.1), in ``[0, 1]``. A missing
-    value (NaN) becomes the mean, or the median for ``quantile``.
+    linear between ``boundaries`` (Covington 2016, section 4.1), in ``[0, 1]``. A
+    missing value (NaN) becomes the mean, or the median for ``quantile``.
 
     Attributes:
         name: Column name.

@@ -69,7 +69,7 @@ def tokenize(column: Text, texts: tf.Tensor) -> tf.Tensor:
 
 
 def _fit_length(values: tf.Tensor, length: int, latest: bool) -> tf.Tensor:
-    """Pads or cuts ``(n, any)`` indices to ``(n, length)``, keeping the latest if asked."""
+    """Pads or cuts ``(n, any)`` indices to ``(n, length)``; may keep the latest."""
     if latest:
         counts = tf.reduce_sum(tf.cast(values > 0, tf.int32), axis=1, keepdims=True)
         start = tf.maximum(counts - length, 0)

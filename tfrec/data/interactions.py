@@ -1,0 +1,255 @@
+"""Who did what when: the events of a data set with its user and item tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfrec.data.timeline import Timeline
+from tfrec.features import FeatureSpec, Sequence
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfrec.data.pipeline import Reader
+    from tfrec.data.views import View
+    from tfrec.models.base import Recommender
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Events in memory, in the model's numbers.
+
+    Attributes:
+        spec: The columns.
+        columns: Event columns: int32 indices, float32 numbers, the label as float32,
+            the timestamp as int64 seconds; ``(n,)`` or ``(n, length)``.
+        users: User-side columns by user index, padding and unknown rows included.
+        items: Item-side columns by item index, padding and unknown rows included.
+        item_names: Titles by item index, for people to read; None when there are none.
+        name: What the data is called in tables.
+        past: Everything known before these events: histories and seen items.
+        train: What models compared on these events may learn from.
+    """
+
+    spec: FeatureSpec
+    columns: Columns
+    users: Columns = field(default_factory=dict)
+    items: Columns = field(default_factory=dict)
+    item_names: np.ndarray | None = None
+    name: str = "interactions"
+    past: Interactions | None = None
+    train: Interactions | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in self.columns.items():
+            if len(values) != len(self.user):
+                raise ValueError(
+                    f"column '{name}' has {len(values)} rows and '{self.spec.user}' "
+                    f"has {len(self.user)}: every event column needs one value per "
+                    "event."
+                )
+
+    def __len__(self) -> int:
+        return len(self.columns[self.spec.user])
+
+    def __repr__(self) -> str:
+        return (
+            f"Interactions({self.name}: {len(self):,} events, "
+            f"{len(np.unique(self.user)):,} users, {len(np.unique(self.item)):,} items)"
+        )
+
+    @property
+    def user(self) -> np.ndarray:
+        """``(n,)`` int32 user indices."""
+        return self.columns[self.spec.user]
+
+    @property
+    def item(self) -> np.ndarray:
+        """``(n,)`` int32 item indices."""
+        return self.columns[self.spec.item]
+
+    @property
+    def label(self) -> np.ndarray:
+        """``(n,)`` float32 labels.
+
+        Raises:
+            ValueError: The spec names no label.
+        """
+        if self.spec.label is None:
+            raise ValueError(f"{self.name} has no label; name one in its spec.")
+        return self.columns[self.spec.label]
+
+    @property
+    def timestamp(self) -> np.ndarray | None:
+        """``(n,)`` int64 seconds since 1970, or None."""
+        return self.columns[self.spec.timestamp] if self.spec.timestamp else None
+
+    def raw(self, name: str) -> np.ndarray:
+        """A column as its raw ids."""
+        return self.spec.decode(name, self.columns[name])
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Events by user in time order."""
+        size = self.spec.user_column.size
+        return Timeline.of(self.user, self.item, self.timestamp, size)
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """``(item table rows,)`` int64 number of events of each item index."""
+        return np.bincount(self.item, minlength=self.spec.item_column.size)
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Sorted int64 keys ``user * item table rows + item`` of all events."""
+        size = self.spec.item_column.size
+        return np.unique(self.user.astype(np.int64) * size + self.item)
+
+    def take(self, rows: np.ndarray, **changes: Any) -> Interactions:
+        """The events at ``rows`` (indices or a mask), same tables."""
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        return dataclasses.replace(self, columns=columns, **changes)
+
+    def concat(self, other: Interactions) -> Interactions:
+        """Events of both, the tables of the first."""
+        columns = {
+            name: np.concatenate([values, other.columns[name]])
+            for name, values in self.columns.items()
+        }
+        return dataclasses.replace(self, columns=columns)
+
+    def with_spec(self, spec: FeatureSpec) -> Interactions:
+        """The same events read through a spec with fewer columns."""
+        keep = {c.name for c in spec.columns} | {spec.label, spec.timestamp}
+
+        def narrow(table: Columns) -> Columns:
+            return {name: values for name, values in table.items() if name in keep}
+
+        return dataclasses.replace(
+            self,
+            spec=spec,
+            columns=narrow(self.columns),
+            users=narrow(self.users),
+            items=narrow(self.items),
+        )
+
+    def split(
+        self, how: str = "temporal", **options: Any
+    ) -> tuple[Interactions, Interactions, Interactions]:
+        """Splits into train, validation and test.
+
+        Args:
+            how: ``temporal`` (one global cut, the default), ``leave_last_out`` or
+                ``random``; :mod:`tfrec.data.split` says what each leaks.
+            **options: Arguments of the split.
+
+        Returns:
+            ``(train, valid, test)``; ``past`` and ``train`` of the last two are set.
+
+        Raises:
+            ValueError: Unknown split, or the split needs a timestamp there is not.
+        """
+        from tfrec.data import split
+
+        rows = split.get(how)(self, **options)
+        train = self.take(rows[0], name=f"{self.name}, {how} train")
+        valid = self.take(
+            rows[1], name=f"{self.name}, {how} validation", past=train, train=train
+        )
+        test = self.take(
+            rows[2],
+            name=f"{self.name}, {how} test",
+            past=train.concat(valid),
+            train=train,
+        )
+        return train, valid, test
+
+    def batches(
+        self,
+        learner: Recommender | View,
+        batch_size: int = 4096,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> tf.data.Dataset:
+        """The view of the events that a model learns from, as a tf.data pipeline.
+
+        A model that has met no data yet is handed these events (item table, popularity,
+        what each user has seen), which ``recommend`` and ``export`` need.
+
+        Args:
+            learner: The model, or a view of :mod:`tfrec.data.views`.
+            batch_size: Examples in a batch, drawn negatives included.
+            shuffle: Whether to shuffle and redraw anew each epoch.
+            seed: Seed of order and negatives.
+
+        Returns:
+            A finite data set of known cardinality.
+        """
+        from tfrec.data.views import View
+
+        if isinstance(learner, View):
+            return learner.batches(self, batch_size, shuffle, seed)
+        if not learner.adapted:
+            learner.adapt(self)
+        view = learner.view()
+        return view.batches(self, batch_size, shuffle, seed, learner.columns)
+
+    def reader(self, names: tuple[str, ...]) -> Reader:
+        """Blocks of event columns; see :class:`tfrec.data.pipeline.Source`."""
+        from tfrec.data.pipeline import memory_reader
+
+        return memory_reader(self, names)
+
+    def queries(self, users: np.ndarray, names: tuple[str, ...]) -> Columns:
+        """Query features of users as of the start of these events.
+
+        Args:
+            users: ``(n,)`` user indices.
+            names: The columns to fill in: user id, user side, sequences.
+
+        Returns:
+            Features by ``name/index`` or name. Histories hold the latest events of
+            ``past`` (of these events themselves when there is no past). Event columns
+            (context) take their value at the user's latest such event.
+        """
+        known = self.past or self
+        result: Columns = {}
+        for name in names:
+            column = self.spec[name]
+            key = index_key(column.kind, name)
+            if name == self.spec.user:
+                result[key] = users.astype(np.int32)
+            elif isinstance(column, Sequence) and column.of == self.spec.item:
+                result[key] = known.timeline.latest(users, column.max_len)
+            elif name in self.users:
+                result[key] = self.users[name][users]
+            elif name in self.columns:
+                result[key] = known.at_latest(name, users)
+            else:
+                raise ValueError(
+                    f"{self.name} has no values for column '{name}': load it, or drop "
+                    f"it with spec.select(...)."
+                )
+        return result
+
+    def at_latest(self, name: str, users: np.ndarray) -> np.ndarray:
+        """Value of an event column at each user's latest event; 0 for users of none."""
+        line = self.timeline
+        end = line.start[users + 1]
+        some = end > line.start[users]
+        values = self.columns[name]
+        result = np.zeros((len(users), *values.shape[1:]), values.dtype)
+        result[some] = values[line.order[end[some] - 1]]
+        return result
+
+
+def index_key(kind: str, name: str) -> str:
+    """The batch key of an encoded column: ``name/index``, or name for plain values."""
+    return f"{name}/index" if kind in ("categorical", "sequence", "text") else name

@@ -1,0 +1,115 @@
+"""Negative items, drawn in batches in the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+MAX_ROUNDS = 100
+
+
+class NegativeSampler:
+    """Draws items that a user has not (or not known to have) taken.
+
+    Uniform over the item vocabulary, or proportional to ``count ** alpha``.
+
+    Args:
+        first: Index of the first vocabulary item.
+        size: Rows of the item table, so items are ``first .. size - 1``.
+        counts: ``(size,)`` events per item index, needed with ``alpha``.
+        alpha: Exponent of the popularity; None for uniform.
+        known: Sorted int64 keys ``user * size + item`` never to draw; None to allow
+            known positives.
+
+    Raises:
+        ValueError: There is nothing to draw from.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        size: int,
+        counts: np.ndarray | None = None,
+        alpha: float | None = None,
+        known: np.ndarray | None = None,
+    ) -> None:
+        if size <= first:
+            raise ValueError(
+                "negatives need an item vocabulary, and the item column has none: give "
+                "it a vocabulary instead of hash_bins."
+            )
+        self.first, self.size = first, size
+        self.cumulative: tf.Tensor | None = None
+        if alpha is not None:
+            if counts is None:
+                raise ValueError(f"alpha={alpha} needs the items' counts.")
+            weights = counts[first:].astype(np.float64) ** alpha
+            weights[counts[first:] == 0] = 0
+            self.cumulative = tf.constant(np.cumsum(weights) / weights.sum())
+        self.known: tf.Tensor | None = None
+        if known is not None and len(known):
+            _, taken = np.unique(known // size, return_counts=True)
+            if taken.max() >= size - first:
+                raise ValueError(
+                    f"a user has taken all {size - first} items, so no negative is left "
+                    "for that user; pass avoid_known=False or drop the user."
+                )
+            self.known = tf.constant(known, tf.int64)
+
+    def _draw(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        if self.cumulative is None:
+            return tf.random.stateless_uniform(
+                [n], seed, self.first, self.size, dtype=tf.int32
+            )
+        place = tf.random.stateless_uniform([n], seed, dtype=tf.float64)
+        found = tf.searchsorted(self.cumulative, place, side="right")
+        return tf.minimum(self.first + found, self.size - 1)
+
+    def is_known(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """``(n,)`` users and items to ``(n,)`` bool: a known positive."""
+        if self.known is None:
+            return tf.zeros_like(users, tf.bool)
+        keys = tf.cast(users, tf.int64) * self.size + tf.cast(items, tf.int64)
+        place = tf.searchsorted(self.known, keys)
+        place = tf.minimum(place, tf.size(self.known) - 1)
+        return tf.gather(self.known, place) == keys
+
+    def draw(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """One negative for each user.
+
+        A draw that is a known positive is drawn again, up to 100 rounds; what is still
+        one then is replaced by the next item index that is none.
+
+        Args:
+            users: ``(n,)`` int32 user indices.
+            seed: ``(2,)`` integers; the same seed gives the same draw.
+
+        Returns:
+            ``(n,)`` int32 item indices.
+        """
+        items = self._draw(tf.size(users), seed)
+        if self.known is None:
+            return items
+
+        def redraw(round_: tf.Tensor, items: tf.Tensor, bad: tf.Tensor) -> tuple:
+            places = bad[:, 0]
+            some = tf.gather(users, places)
+            fresh = self._draw(tf.size(places), seed + tf.stack([0, round_]))
+            step = 1 + (tf.gather(items, places) - self.first)
+            walk = self.first + step % (self.size - self.first)
+            fresh = tf.where(round_ > MAX_ROUNDS, walk, fresh)
+            items = tf.tensor_scatter_nd_update(items, bad, fresh)
+            still = tf.boolean_mask(bad, self.is_known(some, fresh))
+            return round_ + 1, items, still
+
+        _, items, _ = tf.while_loop(
+            lambda round_, items, bad: tf.size(bad) > 0,
+            redraw,
+            (tf.constant(1), items, tf.where(self.is_known(users, items))),
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.TensorShape([None]),
+                tf.TensorShape([None, 1]),
+            ),
+        )
+        return items

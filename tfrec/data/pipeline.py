@@ -1,8 +1,8 @@
 """tf.data pipelines: blocks of events, expanded in the graph, cut into batches.
 
 Work is done on blocks of about 65,000 examples, so per-batch overhead is one slice.
-Autotune is off: with in-memory sources its last tick stalls the end of every epoch by up
-to five seconds.
+Autotune is off: with in-memory sources its last tick stalls the end of every epoch by
+up to five seconds.
 """
 
 from __future__ import annotations

@@ -1,0 +1,42 @@
+"""Multi-layer perceptron with seeded weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfrec import keras
+
+
+def mlp(
+    units: tuple[int, ...],
+    seeds: Iterator[int],
+    activation: str | None = "relu",
+    last: str | None = "relu",
+    dropout: float = 0.0,
+    name: str = "mlp",
+) -> keras.Sequential:
+    """Dense layers in a row.
+
+    Args:
+        units: Width of each layer.
+        seeds: Where the layers draw their seeds from.
+        activation: Of all layers but the last.
+        last: Activation of the last layer.
+        dropout: Share of each hidden layer's units dropped in training.
+        name: Layer name.
+
+    Returns:
+        A layer ``(batch, any) -> (batch, units[-1])``.
+    """
+    layers = []
+    for place, width in enumerate(units):
+        is_last = place == len(units) - 1
+        initial = keras.initializers.GlorotUniform(seed=next(seeds))
+        layers.append(
+            keras.layers.Dense(
+                width, last if is_last else activation, kernel_initializer=initial
+            )
+        )
+        if dropout and not is_last:
+            layers.append(keras.layers.Dropout(dropout, seed=next(seeds)))
+    return keras.Sequential(layers, name=name)

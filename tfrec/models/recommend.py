@@ -1,0 +1,191 @@
+"""From raw ids to raw ids: ranking the catalogue of any model."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.data.interactions import index_key
+from tfrec.features import PADDING
+from tfrec.layers.top_k import mask, top_k
+
+if TYPE_CHECKING:
+    from tfrec.models.base import Recommender
+
+Tensors = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Items for each query, best first.
+
+    Attributes:
+        item_id: ``(queries, k)`` raw ids; padding where no item was left.
+        score: ``(queries, k)`` float32; -inf where no item was left.
+        cold: ``(queries,)`` bool; True where popularity answered.
+    """
+
+    item_id: np.ndarray
+    score: np.ndarray
+    cold: np.ndarray
+
+
+def rank(
+    model: Recommender,
+    features: Tensors,
+    k: tf.Tensor,
+    exclude: tf.Tensor,
+    state: Tensors,
+    popularity: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The k best items of each query, in the graph.
+
+    Args:
+        model: The model.
+        features: Query features.
+        k: Scalar int32.
+        exclude: ``(batch, any)`` int32 item indices, 0 is padding.
+        state: The model's ``catalogue_state()``.
+        popularity: ``(items,)`` scores for cold queries.
+
+    Returns:
+        Item indices ``(batch, k)`` int32 (0 where no item was left), scores
+        ``(batch, k)`` float32, cold ``(batch,)`` bool.
+    """
+    first = model.spec.item_column.first
+    cold = model.cold(features)
+    scores = model.catalogue_scores(features, state)
+    scores = tf.where(cold[:, None], popularity[None, :], scores)
+    columns = tf.where(exclude >= first, exclude - first, -1)
+    values, found = top_k(mask(scores, columns), k)
+    return tf.where(found < 0, 0, found + first), values, cold
+
+
+def check_k(model: Recommender, k: int) -> None:
+    """Refuses a k that the catalogue cannot fill.
+
+    Raises:
+        ValueError: ``k`` is not in 1 .. number of items.
+    """
+    column = model.spec.item_column
+    count = column.size - column.first if column.hash_bins is None else 0
+    if not 1 <= k <= count:
+        raise ValueError(
+            f"k={k} is not between 1 and the catalogue's {count} items: choose another."
+        )
+
+
+def complete(model: Recommender, features: dict[str, Any]) -> Tensors:
+    """Fills in what training knows of a user: histories and user columns.
+
+    Args:
+        model: The model.
+        features: Raw features; the user id at least, unless the model reads none.
+
+    Raises:
+        ValueError: A column is missing that cannot be filled in.
+    """
+    spec, catalogue = model.spec, model.catalogue
+    for name in features:
+        spec[name]
+    result: Tensors = {
+        name: tf.convert_to_tensor(_array(value), spec.raw_dtype(name))
+        for name, value in features.items()
+    }
+    users = (
+        spec.encode(spec.user, _array(features[spec.user]))
+        if spec.user in features
+        else None
+    )
+    line = catalogue.timeline
+    for name in model.query_columns:
+        if name in features:
+            continue
+        key, table = index_key(spec[name].kind, name), f"user:{name}"
+        if users is not None and table in catalogue.arrays:
+            result[key] = tf.constant(catalogue.arrays[table][users])
+        elif users is not None and line is not None and spec[name].kind == "sequence":
+            result[key] = tf.constant(line.latest(users, spec.length(name) or 1))
+        else:
+            raise ValueError(
+                f"{type(model).__name__} reads column '{name}', which the query does "
+                f"not give: pass features['{name}']."
+            )
+    return result
+
+
+def _array(values: Any) -> Any:
+    return values.tolist() if isinstance(values, np.ndarray) else values
+
+
+def _exclude(
+    model: Recommender, features: dict[str, Any], exclude: Any, drop_seen: bool, n: int
+) -> np.ndarray:
+    spec = model.spec
+    parts = [np.zeros((n, 0), np.int32)]
+    if exclude is not None:
+        column = spec.item_column
+        ragged = tf.ragged.constant(
+            [list(row) for row in exclude], tf.as_dtype(column.dtype), ragged_rank=1
+        )
+        padded = ragged.to_tensor(PADDING[column.dtype])
+        parts.append(spec.encode(column.name, padded))
+    if drop_seen and spec.user in features:
+        users = spec.encode(spec.user, _array(features[spec.user]))
+        parts.append(model.catalogue.seen(users))
+    return np.concatenate(parts, axis=1)
+
+
+def recommend(
+    model: Recommender,
+    features: dict[str, Any],
+    k: int,
+    exclude: Any,
+    drop_seen: bool,
+) -> Recommendations:
+    """See :meth:`tfrec.models.base.Recommender.recommend`."""
+    check_k(model, k)
+    model.ensure_built()
+    queries = complete(model, features)
+    n = int(next(iter(queries.values())).shape[0])
+    excluded = _exclude(model, features, exclude, drop_seen, n)
+    items, scores, cold = rank(
+        model,
+        queries,
+        tf.constant(k),
+        tf.constant(excluded),
+        model.catalogue_state(),
+        model.catalogue.popularity(),
+    )
+    if np.any(cold):
+        warnings.warn(
+            f"nothing is known of {int(np.sum(cold))} of {n} queries: answered by "
+            "popularity.",
+            stacklevel=3,
+        )
+    ids = model.spec.decode(model.spec.item, items.numpy())
+    return Recommendations(ids, scores.numpy(), cold.numpy())
+
+
+def similar_items(model: Recommender, items: Any, k: int) -> Recommendations:
+    """See :meth:`tfrec.models.base.Recommender.similar_items`."""
+    check_k(model, k)
+    model.ensure_built()
+    column = model.spec.item_column
+    raw = _array(items)
+    indices = model.spec.encode(column.name, raw)
+    for value, index in zip(raw, indices, strict=True):
+        if index < column.first:
+            raise ValueError(
+                f"item {value!r} is not among the {column.size - column.first} items "
+                "of the catalogue: ask for one of them."
+            )
+    scores = model.item_similarity(tf.constant(indices))
+    values, found = top_k(mask(scores, indices[:, None] - column.first), tf.constant(k))
+    chosen = tf.where(found < 0, 0, found + column.first).numpy()
+    ids = model.spec.decode(column.name, chosen)
+    return Recommendations(ids, values.numpy(), np.zeros(len(ids), bool))

@@ -6,7 +6,10 @@ Names are loaded on first use, so ``import tfrec`` itself does not load TensorFl
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    keras: Any
 
 __version__ = "0.1.0"
 

@@ -51,12 +51,13 @@ class NegativeSampler:
             _, taken = np.unique(known // size, return_counts=True)
             if taken.max() >= size - first:
                 raise ValueError(
-                    f"a user has taken all {size - first} items, so no negative is left "
-                    "for that user; pass avoid_known=False or drop the user."
+                    f"a user has taken all {size - first} items, so no negative is "
+                    "left for that user; pass avoid_known=False or drop the user."
                 )
             self.known = tf.constant(known, tf.int64)
 
-    def _draw(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def draw_items(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draws ``(n,)`` int32 item indices, known positives or not."""
         if self.cumulative is None:
             return tf.random.stateless_uniform(
                 [n], seed, self.first, self.size, dtype=tf.int32
@@ -64,6 +65,17 @@ class NegativeSampler:
         place = tf.random.stateless_uniform([n], seed, dtype=tf.float64)
         found = tf.searchsorted(self.cumulative, place, side="right")
         return tf.minimum(self.first + found, self.size - 1)
+
+    def probability(self, items: tf.Tensor) -> tf.Tensor:
+        """``(n,)`` item indices to the float32 probability that a draw is that item."""
+        if self.cumulative is None:
+            share = 1.0 / (self.size - self.first)
+            return tf.fill(tf.shape(items), tf.constant(share, tf.float32))
+        place = tf.maximum(items - self.first, 0)
+        upper = tf.gather(self.cumulative, place)
+        lower = tf.gather(self.cumulative, tf.maximum(place - 1, 0))
+        lower = tf.where(place > 0, lower, tf.zeros_like(lower))
+        return tf.cast(upper - lower, tf.float32)
 
     def is_known(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """``(n,)`` users and items to ``(n,)`` bool: a known positive."""
@@ -87,14 +99,14 @@ class NegativeSampler:
         Returns:
             ``(n,)`` int32 item indices.
         """
-        items = self._draw(tf.size(users), seed)
+        items = self.draw_items(tf.size(users), seed)
         if self.known is None:
             return items
 
         def redraw(round_: tf.Tensor, items: tf.Tensor, bad: tf.Tensor) -> tuple:
             places = bad[:, 0]
             some = tf.gather(users, places)
-            fresh = self._draw(tf.size(places), seed + tf.stack([0, round_]))
+            fresh = self.draw_items(tf.size(places), seed + tf.stack([0, round_]))
             step = 1 + (tf.gather(items, places) - self.first)
             walk = self.first + step % (self.size - self.first)
             fresh = tf.where(round_ > MAX_ROUNDS, walk, fresh)

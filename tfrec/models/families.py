@@ -119,12 +119,17 @@ class BatchLoss:
     """Training on ``batch_loss(features, weight, training)`` of a whole batch.
 
     For losses that contrast examples and have no per-example target. ``fit``,
-    ``evaluate``, callbacks, strategies and mixed precision work as ever.
+    ``evaluate``, callbacks, strategies and mixed precision work as ever. A model that
+    has both kinds of loss sets ``contrastive``.
     """
+
+    contrastive = True
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The mean loss and what the user compiled."""
+        if not self.contrastive:
+            return super().metrics  # type: ignore[misc]
         if not hasattr(self, "_loss_mean"):
             self._loss_mean = keras.metrics.Mean(name="loss")
         return [self._loss_mean, *super().metrics]  # type: ignore[misc]
@@ -136,6 +141,8 @@ class BatchLoss:
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step down the batch loss."""
+        if not self.contrastive:
+            return super().train_step(data)  # type: ignore[misc]
         with tf.GradientTape() as tape:
             loss = self._step(data, True)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -146,5 +153,7 @@ class BatchLoss:
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The batch loss without a step."""
+        if not self.contrastive:
+            return super().test_step(data)  # type: ignore[misc]
         self.metrics[0].update_state(self._step(data, False))
         return {"loss": self.metrics[0].result()}

@@ -53,9 +53,11 @@ def _entry(path: Path) -> Entry:
     )
     values: dict[str, Any] = {}
     for node in model.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id in ("paper", "objective"):
-                values[node.targets[0].id] = ast.literal_eval(node.value)
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id="paper" | "objective" as name)], value=value
+            ):
+                values[name] = ast.literal_eval(value)
     return Entry(path.stem, model.name, path.parent.name, **values)
 
 

@@ -12,6 +12,7 @@ from tfrec import keras, optimizers
 from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
+from tfrec.losses import weighted_mean
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config, Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors
@@ -157,9 +158,8 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         losses = task(
             tf.cast(self.query(inputs), tf.float32),
             tf.cast(self.item(inputs), tf.float32),
-            sample_weight=weight,
             candidate_sampling_probability=probability,
             candidate_ids=items,
             compute_metrics=False,
         )
-        return tf.reduce_mean(losses)
+        return weighted_mean(losses, weight)

@@ -1,0 +1,44 @@
+"""Losses as pure functions of scores; no model inside."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def bpr(positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
+    """Bayesian personalised ranking: ``-log sigmoid(positive - negative)``.
+
+    Rendle et al. 2009, "BPR", section 4.2 (BPR-OPT), mean over the negatives.
+
+    Args:
+        positive: ``(batch,)`` scores of taken items.
+        negative: ``(batch, negatives)`` scores of drawn items.
+
+    Returns:
+        ``(batch,)`` losses.
+    """
+    return tf.reduce_mean(tf.nn.softplus(negative - positive[:, None]), axis=1)
+
+
+def weighted_mean(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+    """Mean over the batch of ``(batch,)`` losses times ``(batch,)`` weights."""
+    if weight is not None:
+        losses = losses * tf.cast(tf.reshape(weight, [-1]), losses.dtype)
+    return tf.reduce_mean(losses)
+
+
+def sum_of_squares(*rows: tf.Tensor) -> tf.Tensor:
+    """Mean over the batch of the squared norm of the rows a batch touches.
+
+    Args:
+        *rows: ``(batch, ...)`` tensors.
+
+    Returns:
+        Scalar float32; times lambda it is L2 regularisation of touched rows only.
+    """
+    total = tf.constant(0.0)
+    for tensor in rows:
+        batch = tf.cast(tf.shape(tensor)[0], tf.float32)
+        squares = tf.reduce_sum(tf.square(tf.cast(tensor, tf.float32)))
+        total += tf.math.divide_no_nan(squares, batch)
+    return total

@@ -22,9 +22,18 @@ def bpr(positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
 
 def weighted_mean(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
     """Mean over the batch of ``(batch,)`` losses times ``(batch,)`` weights."""
-    if weight is not None:
-        losses = losses * tf.cast(tf.reshape(weight, [-1]), losses.dtype)
-    return tf.reduce_mean(losses)
+    return tf.reduce_mean(_weighted(losses, weight))
+
+
+def weighted_sum(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+    """Sum over the batch of ``(batch,)`` losses times ``(batch,)`` weights."""
+    return tf.reduce_sum(_weighted(losses, weight))
+
+
+def _weighted(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+    if weight is None:
+        return losses
+    return losses * tf.cast(tf.reshape(weight, [-1]), losses.dtype)
 
 
 def sum_of_squares(*rows: tf.Tensor) -> tf.Tensor:

@@ -120,10 +120,12 @@ class BatchLoss:
 
     For losses that contrast examples and have no per-example target. ``fit``,
     ``evaluate``, callbacks, strategies and mixed precision work as ever. A model that
-    has both kinds of loss sets ``contrastive``.
+    has both kinds of loss sets ``contrastive``; one whose batch loss is a sum over the
+    batch, not a mean, sets ``summed``.
     """
 
     contrastive = True
+    summed = False
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -146,7 +148,7 @@ class BatchLoss:
         with tf.GradientTape() as tape:
             loss = self._step(data, True)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            share = loss / replicas
+            share = loss if self.summed else loss / replicas
         self.optimizer.minimize(share, self.trainable_variables, tape=tape)
         self.metrics[0].update_state(loss)
         return {"loss": self.metrics[0].result()}

@@ -12,7 +12,7 @@ from tfrec import keras, optimizers
 from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
-from tfrec.losses import weighted_mean
+from tfrec.losses import weighted_sum
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config, Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors
@@ -26,10 +26,12 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
     (in-batch softmax, equations 3 to 5)::
 
         s(x, y) = <u(x), v(y)> / temperature
-        loss = -mean log softmax_j( s(x_i, y_j) - log p_j )[i]
+        loss = -sum log softmax_j( s(x_i, y_j) - log p_j )[i]
 
     over the items j of the batch, p_j being the share of events of item j (logQ
-    correction). The loss is :class:`tensorflow_recommenders.tasks.Retrieval`.
+    correction). The loss is :class:`tensorflow_recommenders.tasks.Retrieval`, summed
+    over the batch as TFRS does: Adagrad's initial accumulator is meant for gradients of
+    that size.
 
     Differs from the paper: Yi et al. estimate p from the stream; here it is counted on
     the training events. Huang et al. draw four negatives for each click; here they are
@@ -49,6 +51,8 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
 
     paper = "Huang et al. 2013, DSSM; Yi et al. 2019, Sampling-Bias-Corrected Modeling"
     objective = "in-batch softmax with logQ correction"
+
+    summed = True
 
     @dataclass(frozen=True)
     class Config(Config):
@@ -121,7 +125,7 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         return kind[self.config.optimizer](self.config.learning_rate)
 
     def default_loss(self) -> keras.losses.Loss:
-        """Softmax cross-entropy on logits, mean over the batch."""
+        """Softmax cross-entropy on logits."""
         return keras.losses.CategoricalCrossentropy(from_logits=True, reduction="none")
 
     def _tower(self, features: Any, tower: Any, inputs: Tensors) -> tf.Tensor:
@@ -162,4 +166,4 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
             candidate_ids=items,
             compute_metrics=False,
         )
-        return weighted_mean(losses, weight)
+        return weighted_sum(losses, weight)

@@ -28,8 +28,9 @@ def temporal_sides(times: np.ndarray, valid: float, test: float) -> np.ndarray:
     begin, end = held_out(len(times), valid, test)
     ordered = np.sort(times)
     last = ordered[-1] + 1 if len(ordered) else 0
-    cuts = tuple(ordered[at] if at < len(times) else last for at in (begin, end))
-    sides = sides_by_cuts(times, cuts)
+    first = ordered[begin] if begin < len(times) else last
+    second = ordered[end] if end < len(times) else last
+    sides = sides_by_cuts(times, (first, second))
     check_parts(np.bincount(sides, minlength=3), valid, test, "temporal")
     return sides
 

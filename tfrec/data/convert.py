@@ -1,0 +1,102 @@
+"""Blocks of a file as typed columns, every refusal with its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.columns import Categorical, Numeric, Sequence
+from tfrec.data import values as convert
+from tfrec.data.mapping import Declared, Mapping
+from tfrec.data.readers import BLOCK_BYTES, TableFile
+
+Arrays = dict[str, pa.Array]
+
+
+class Converter:
+    """Reads the mapped columns of a file in typed blocks.
+
+    Ids become strings or int64 (bags: lists of them), numbers float64 with NaN for what
+    is missing, the label float32, event times int64 seconds.
+
+    Args:
+        file: The file.
+        mapping: Roles of its columns.
+        declared: What :func:`tfrec.data.mapping.resolve` made of them.
+    """
+
+    def __init__(
+        self, file: TableFile, mapping: Mapping, declared: tuple[Declared, ...]
+    ) -> None:
+        self.file, self.mapping = file, mapping
+        self.declared = {item.source: item for item in declared}
+
+    def blocks(
+        self, block_bytes: int = BLOCK_BYTES, sources: list[str] | None = None
+    ) -> Iterator[Arrays]:
+        """Typed columns, block by block.
+
+        Args:
+            block_bytes: Bytes of the file in a block.
+            sources: Only these columns of the file.
+
+        Raises:
+            ValueError: A value does not fit its column; names value, column and line.
+        """
+        row = 0
+        sources = sources or self.mapping.wanted()
+        for batch in self.file.batches(sources, block_bytes):
+            block: Arrays = {}
+            for source in sources:
+                try:
+                    block |= self._typed(source, batch[source])
+                except convert.BadValue as error:
+                    place = self.file.place(row + error.row)
+                    raise ValueError(
+                        f"{self.file.path} {place}, column '{source}': {error.problem}."
+                    ) from None
+            yield block
+            row += len(batch)
+
+    def _typed(self, source: str, values: pa.Array) -> Arrays:
+        if source == self.mapping.timestamp:
+            return {source: convert.times(values, self.mapping.time_unit)}
+        if source == self.mapping.label:
+            label = convert.numbers(values)
+            convert.require_present(label, "label")
+            return {source: label.cast(pa.float32())}
+        item = self.declared[source]
+        return {item.column.name: self._column(item, values)}
+
+    def _column(self, item: Declared, values: pa.Array) -> pa.Array:
+        column = item.column
+        if isinstance(column, Numeric):
+            if column.shape:
+                return convert.vectors(values, math.prod(column.shape))
+            return convert.numbers(values).fill_null(math.nan)
+        separator = self.mapping.separator
+        if isinstance(column, Sequence):
+            # Its ids take the type of the column it refers to once that is known.
+            return convert.bag(values, separator, "string", infer=True)
+        if isinstance(column, Categorical) and column.max_len:
+            return convert.bag(values, separator, column.dtype, item.infer)
+        if isinstance(column, Categorical):
+            ids = convert.ids(values, column.dtype, item.infer)
+            if item.source in (self.mapping.user, self.mapping.item):
+                convert.require_ids(ids)
+            return ids
+        if pa.types.is_binary(values.type):
+            return values
+        return values.cast(pa.string()).fill_null("")
+
+
+def typed(values: pa.Array, dtype: str) -> pa.Array:
+    """Ids, or lists of ids, in the raw type that the finished spec gives them."""
+    wanted = pa.string() if dtype == "string" else pa.int64()
+    if not pa.types.is_list(values.type):
+        return values.cast(wanted)
+    flat = pc.list_flatten(values).cast(wanted)
+    return pa.ListArray.from_arrays(values.offsets, flat)

@@ -1,0 +1,137 @@
+"""A spec learned from a stream: vocabularies, statistics, lengths."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.columns import Categorical, Column, Numeric, Text
+from tfrec.data.convert import Arrays
+from tfrec.data.mapping import Declared, Mapping
+from tfrec.data.statistics import Statistics
+from tfrec.data.vocabulary import Counter
+from tfrec.features import FeatureSpec
+
+
+class Fit:
+    """Learns what declared columns leave open.
+
+    Vocabularies hold the ids of everything that is added, most frequent first. Memory
+    is that of the distinct values.
+
+    Args:
+        mapping: Roles of the columns.
+        declared: The columns.
+        min_count: Ids and words that occur less often are out of vocabulary.
+        max_size: Largest vocabulary; the most frequent stay.
+        seed: Seed of the sample behind quantiles.
+    """
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        declared: tuple[Declared, ...],
+        min_count: int = 1,
+        max_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.mapping, self.declared = mapping, declared
+        self._min_count, self._max_size = min_count, max_size
+        self.rows = 0
+        self.counters: dict[str, Counter] = {}
+        self._statistics: dict[str, Statistics] = {}
+        self._longest: dict[str, int] = {}
+        for item in declared:
+            column = item.column
+            if isinstance(column, Numeric):
+                self._statistics[column.name] = Statistics(column, seed)
+            elif isinstance(column, Categorical | Text) and not (
+                column.vocabulary or column.hash_bins
+            ):
+                self.counters[column.name] = Counter()
+
+    def add(self, block: Arrays) -> None:
+        """Takes the typed columns of a block."""
+        self.rows += len(next(iter(block.values())))
+        for item in self.declared:
+            column, values = item.column, block[item.column.name]
+            if column.name in self._statistics:
+                numbers = pc.list_flatten(values) if column.shape else values  # type: ignore[union-attr]
+                self._statistics[column.name].add(
+                    numbers.to_numpy(zero_copy_only=False)
+                )
+            if column.name in self.counters:
+                self._count(column, values)
+
+    def _count(self, column: Column, values: pa.Array) -> None:
+        counter = self.counters[column.name]
+        if isinstance(column, Text):
+            texts = pc.value_counts(values)
+            counter.add(*_tokens(column, texts.field("values"), texts.field("counts")))
+            return
+        if pa.types.is_list(values.type):
+            longest = pc.max(pc.list_value_length(values)).as_py() or 0
+            name = column.name
+            self._longest[name] = max(self._longest.get(name, 1), longest)
+            values = pc.list_flatten(values)
+        empty = "" if pa.types.is_string(values.type) else -1
+        counter.add(values.filter(pc.not_equal(values, empty)))
+
+    def spec(self, *extra: Column) -> FeatureSpec:
+        """The finished spec.
+
+        Args:
+            *extra: Columns to append, a history for example.
+
+        Raises:
+            ValueError: A column has no values, or none that is frequent enough.
+        """
+        columns = [self._finished(item) for item in self.declared]
+        return FeatureSpec(
+            (*columns, *extra),
+            user=columns[0].name,
+            item=columns[1].name,
+            label=self.mapping.label,
+            timestamp=self.mapping.timestamp,
+        )
+
+    def _finished(self, item: Declared) -> Column:
+        column = item.column
+        if column.name in self._statistics:
+            return self._statistics[column.name].fitted()
+        if column.name not in self.counters:
+            return column
+        counter = self.counters[column.name]
+        changes: dict[str, Any] = {}
+        if isinstance(column, Categorical) and item.infer:
+            changes["dtype"] = "int64" if counter.integers() else "string"
+            if column.max_len:
+                changes["max_len"] = self._longest[column.name]
+        dtype = changes.get("dtype", getattr(column, "dtype", "string"))
+        try:
+            vocabulary = counter.vocabulary(dtype, self._min_count, self._max_size)
+        except ValueError as error:
+            raise ValueError(f"column '{column.name}': {error}") from None
+        changes["vocabulary"] = vocabulary
+        return dataclasses.replace(column, **changes)
+
+
+def _tokens(
+    column: Text, texts: pa.Array, counts: pa.Array
+) -> tuple[pa.Array, np.ndarray]:
+    """Tokens of distinct texts and how often each stands in the rows."""
+    import tensorflow as tf
+
+    from tfrec.layers.inputs import tokenize
+
+    with tf.device("CPU"):
+        raw = texts.fill_null("").to_numpy(zero_copy_only=False)
+        tokens = tokenize(column, tf.constant(raw, tf.string)).numpy()
+    weights = np.repeat(counts.to_numpy(), tokens.shape[1])
+    flat = pa.array(tokens.ravel(), pa.binary()).cast(pa.string())
+    present = pc.not_equal(flat, "")
+    return flat.filter(present), weights[present.to_numpy(zero_copy_only=False)]

@@ -1,0 +1,182 @@
+"""Which column of a file plays which role, and what type each has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.columns import Categorical, Column, Numeric, Text
+from tfrec.data.readers import TableFile
+from tfrec.data.values import MISSING, TIME_UNITS
+from tfrec.data.vocabulary import INTEGER
+from tfrec.errors import did_you_mean
+
+HEAD_BYTES = 1 << 20
+NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+SIDES = ("user", "item", "context")
+KINDS = (
+    "infer",
+    "string",
+    "int64",
+    "bag",
+    "number",
+    "zscore",
+    "log",
+    "quantile",
+    "text",
+)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Roles of the columns of a file.
+
+    Attributes:
+        user: Column of user ids.
+        item: Column of item ids.
+        label: Column of the label (rating, click), a number; None when there is none.
+        timestamp: Column of event times: numbers since 1970, or ISO 8601 text.
+        columns: Further columns. A column of :mod:`tfrec.columns`, or a word
+            ``side:kind`` with side ``user``, ``item`` or ``context`` (the default) and
+            kind one of ``infer``, ``string``, ``int64``, ``bag`` (ids separated by
+            ``|``), ``number``, ``zscore``, ``log``, ``quantile`` or ``text``. User and
+            item may stand here too, to say more of them (``dim``, ``hash_bins``,
+            ``oov``, ``dtype``).
+        names: Names of the columns of a CSV or TSV file without header line.
+        separator: Between the ids of a bag.
+        time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
+    """
+
+    user: str
+    item: str
+    label: str | None = None
+    timestamp: str | None = None
+    columns: Dict[str, Column | str] = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
+    separator: str = "|"
+    time_unit: str = "s"
+
+    def __post_init__(self) -> None:
+        if self.time_unit not in TIME_UNITS:
+            raise ValueError(
+                f"time unit '{self.time_unit}' is unknown; "
+                f"{did_you_mean(self.time_unit, TIME_UNITS)}"
+            )
+        roles = [self.user, self.item, self.label, self.timestamp]
+        given = [name for name in roles if name is not None]
+        if len(set(given)) != len(given):
+            raise ValueError(
+                f"one column plays two roles in {', '.join(given)}: user, item, label "
+                "and timestamp must differ."
+            )
+
+    def wanted(self) -> list[str]:
+        """Columns to read from the file."""
+        roles = (self.user, self.item, self.label, self.timestamp)
+        extra = (n for n in self.columns if n not in roles)
+        return [*(n for n in roles if n), *extra]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A column before anything was learned of it.
+
+    Attributes:
+        source: Name in the file.
+        column: Name, side and kind; vocabulary and statistics are empty.
+        infer: Whether the data decide between string and int64 ids.
+    """
+
+    source: str
+    column: Column
+    infer: bool = False
+
+
+def resolve(mapping: Mapping, file: TableFile) -> tuple[Declared, ...]:
+    """Turns a mapping into declared columns, user and item first.
+
+    Raises:
+        ValueError: A column is missing from the file, or a word names no side or kind.
+    """
+    from tfrec.data.readers.base import check_columns
+
+    check_columns(file.path, file.names(), mapping.wanted())
+    head = None
+    declared = []
+    for role, name in (("user", mapping.user), ("item", mapping.item)):
+        what = mapping.columns.get(name, f"{role}:infer")
+        if isinstance(what, Column):
+            if not isinstance(what, Categorical):
+                raise ValueError(
+                    f"the {role} column '{name}' is declared {what.kind}: ids are "
+                    "Categorical."
+                )
+            declared.append(Declared(name, dataclasses.replace(what, side=role)))  # type: ignore[arg-type]
+            continue
+        kind = what.rpartition(":")[2]
+        if kind not in ("infer", "string", "int64"):
+            raise ValueError(
+                f"the {role} column '{name}' is declared '{what}': ids are string, "
+                "int64 or infer."
+            )
+        dtype = "int64" if kind == "int64" else "string"
+        column = Categorical(name, role, dtype)  # type: ignore[arg-type]
+        declared.append(Declared(name, column, kind == "infer"))
+    for name, what in mapping.columns.items():
+        if name in (mapping.user, mapping.item):
+            continue
+        if isinstance(what, str):
+            if what.rpartition(":")[2] == "infer" and head is None:
+                head = next(file.batches(mapping.wanted(), HEAD_BYTES))
+            declared.append(_by_word(name, what, head))
+        else:
+            declared.append(Declared(name, what))
+    return tuple(declared)
+
+
+def _by_word(name: str, word: str, head: pa.RecordBatch | None) -> Declared:
+    side, _, kind = word.rpartition(":")
+    side = side or "context"
+    if side not in SIDES or kind not in KINDS:
+        wrong, known = (side, SIDES) if side not in SIDES else (kind, KINDS)
+        raise ValueError(
+            f"column '{name}' is declared '{word}' and '{wrong}' is unknown; "
+            f"{did_you_mean(wrong, known)}"
+        )
+    if kind == "infer":
+        kind = _inferred(head[name])  # type: ignore[index]
+        infer = kind == "string"
+    else:
+        infer = False
+    declared: Any
+    if kind in ("string", "int64"):
+        declared = Categorical(name, side, kind)  # type: ignore[arg-type]
+    elif kind == "bag":
+        # The bag's length is learned too: 1 only says that there are several ids.
+        declared, infer = Categorical(name, side, max_len=1), True  # type: ignore[arg-type]
+    elif kind == "text":
+        declared = Text(name, side)  # type: ignore[arg-type]
+    else:
+        how = None if kind == "number" else kind
+        declared = Numeric(name, side, normalisation=how)  # type: ignore[arg-type]
+    return Declared(name, declared, infer)
+
+
+def _inferred(values: pa.Array) -> str:
+    """Kind of a column by its first values: bag, ids, or numbers."""
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        return "bag"
+    if pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+        return "zscore"
+    if not pa.types.is_string(values.type):
+        return "string"
+    present = values.filter(pc.invert(pc.is_in(values, pa.array(MISSING))))
+    if not len(present) or pc.all(pc.match_substring_regex(present, INTEGER)).as_py():
+        return "string"
+    numbers = pc.all(pc.match_substring_regex(present, NUMBER)).as_py()
+    return "zscore" if numbers else "string"

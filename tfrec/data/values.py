@@ -1,0 +1,229 @@
+"""Arrow columns as ids, numbers and times; pure functions over one block."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfrec.columns import PADDING
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+TIME_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+YEAR_3000 = 32_503_680_000
+
+
+class BadValue(Exception):
+    """A value that does not fit its column.
+
+    Attributes:
+        row: Its row in the block, 0-based.
+        problem: What is wrong with it, as the end of a sentence.
+    """
+
+    def __init__(self, row: int, problem: str) -> None:
+        super().__init__(problem)
+        self.row, self.problem = row, problem
+
+
+def require(right: Any, values: pa.Array, problem: str) -> None:
+    """Refuses the first value that is not right.
+
+    Args:
+        right: ``(n,)`` bool.
+        values: ``(n,)`` values, of which the first wrong one is named.
+        problem: End of the sentence that begins with the value.
+
+    Raises:
+        BadValue: Some value is not right.
+    """
+    wrong = pc.index(right, pa.scalar(False)).as_py()
+    if wrong >= 0:
+        raise BadValue(wrong, f"'{values[wrong].as_py()}' {problem}")
+
+
+def require_present(values: pa.Array, what: str) -> None:
+    """Refuses a missing value.
+
+    Raises:
+        BadValue: Some value is missing.
+    """
+    wrong = pc.index(values.is_valid(), pa.scalar(False)).as_py()
+    if wrong >= 0:
+        raise BadValue(wrong, f"the {what} is missing: fill it in or drop the row")
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is a string type."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def plain(values: pa.Array) -> pa.Array:
+    """Dictionary-encoded values as values."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def numbers(values: pa.Array) -> pa.Array:
+    """``(n,)`` float64 of numbers or text; null where the value is missing.
+
+    Raises:
+        BadValue: Text that is no number, or infinity.
+    """
+    values = plain(values)
+    if is_text(values.type):
+        text = pc.utf8_trim_whitespace(values)
+        missing = pc.is_in(text, pa.array(MISSING, text.type))
+        text = pc.if_else(missing, None, text)
+        try:
+            result = text.cast(pa.float64())
+        except pa.ArrowInvalid:
+            numeric = pa.array([_is_number(v) for v in text.to_pylist()])
+            require(numeric, values, "is text, not a number")
+            raise
+    else:
+        try:
+            result = values.cast(pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise BadValue(0, f"it holds {values.type}, not numbers") from None
+    result = pc.if_else(pc.is_nan(result), None, result)
+    require(pc.is_finite(result).fill_null(True), result, "is not finite")
+    return result
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        float(text or "0")
+    except ValueError:
+        return False
+    return True
+
+
+def vectors(values: pa.Array, size: int) -> pa.Array:
+    """Lists of ``size`` numbers as ``(n, size)`` float64.
+
+    Raises:
+        BadValue: A list of another length, or no list.
+    """
+    if not pa.types.is_nested(values.type):
+        raise BadValue(0, f"it holds {values.type}, not lists of {size} numbers")
+    lengths = pc.list_value_length(values).fill_null(0)
+    require(pc.equal(lengths, size), lengths, f"is its length, not {size}")
+    flat = numbers(pc.list_flatten(values)).fill_null(math.nan)
+    return pa.FixedSizeListArray.from_arrays(flat, size)
+
+
+def ids(values: pa.Array, dtype: str, infer: bool) -> pa.Array:
+    """``(n,)`` ids: int64 if asked for, or if they are integers and may stay so.
+
+    Args:
+        values: Text, integers or whole floats.
+        dtype: ``string`` or ``int64``.
+        infer: Whether integers of the file stay integers under ``string``.
+
+    Returns:
+        string or int64; padding where the value is missing.
+
+    Raises:
+        BadValue: An id that is to be an integer and is none.
+    """
+    values = plain(values)
+    integer = pa.types.is_integer(values.type)
+    if pa.types.is_floating(values.type) or (dtype == "int64" and not integer):
+        number = numbers(values)
+        whole = pc.equal(number, pc.floor(number)).fill_null(True)
+        require(whole, number, "is no whole number")
+        values, integer = number.cast(pa.int64()), True
+    if integer and (dtype == "int64" or infer):
+        return values.cast(pa.int64()).fill_null(PADDING["int64"])
+    return values.cast(pa.string()).fill_null("")
+
+
+def require_ids(values: pa.Array) -> None:
+    """Refuses ids that stand for padding.
+
+    Raises:
+        BadValue: An empty or missing id, or -1 among integers.
+    """
+    text = is_text(values.type)
+    empty = pa.scalar(PADDING["string" if text else "int64"], values.type)
+    wrong = pc.index(values, empty).as_py()
+    if wrong >= 0:
+        raise BadValue(
+            wrong, "an id is missing ('' and -1 stand for padding): fill it in"
+        )
+
+
+def bag(values: pa.Array, separator: str, dtype: str, infer: bool) -> pa.Array:
+    """``(n, any)`` lists of ids; text is cut at the separator.
+
+    Raises:
+        BadValue: Neither lists nor text, or an id of the wrong type.
+    """
+    values = plain(values)
+    if is_text(values.type):
+        values = pc.if_else(pc.equal(values, ""), None, values)
+        values = pc.split_pattern(values, separator)
+    elif not pa.types.is_nested(values.type):
+        raise BadValue(
+            0,
+            f"it holds {values.type} and is declared with several values: it needs "
+            f"lists, or text with '{separator}' between the values",
+        )
+    lengths = pc.list_value_length(values).fill_null(0).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    try:
+        flat = ids(pc.list_flatten(values), dtype, infer)
+    except BadValue as error:
+        row = int(np.searchsorted(offsets, error.row, side="right")) - 1
+        raise BadValue(row, error.problem) from None
+    return pa.ListArray.from_arrays(offsets.astype(np.int32), flat)
+
+
+def times(values: pa.Array, unit: str) -> pa.Array:
+    """``(n,)`` int64 seconds since 1970, rounded down.
+
+    Args:
+        values: Arrow times, ISO 8601 text, or numbers since 1970.
+        unit: Unit of numbers: ``s``, ``ms``, ``us`` or ``ns``.
+
+    Raises:
+        BadValue: Missing, no time, or after the year 3000.
+    """
+    values = plain(values)
+    if is_text(values.type):
+        values = _dates(values)
+    if pa.types.is_temporal(values.type):
+        exact = values.cast(pa.timestamp("us"))
+        require_present(exact, "event time")
+        return pc.floor_temporal(exact, unit="second").cast(pa.int64(), safe=False)
+    if not pa.types.is_integer(values.type):
+        values = _whole_or_float(values)
+    require_present(values, "event time")
+    seconds = np.floor_divide(values.to_numpy(), TIME_UNITS[unit]).astype(np.int64)
+    problem = (
+        "lies after the year 3000 in seconds since 1970: pass time_unit='ms' if it "
+        "counts milliseconds"
+    )
+    require(pa.array(seconds < YEAR_3000), values, problem)
+    return pa.array(seconds)
+
+
+def _whole_or_float(values: pa.Array) -> pa.Array:
+    """int64 where possible: float64 would lose the last digits of nanoseconds."""
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return numbers(values)
+
+
+def _dates(values: pa.Array) -> pa.Array:
+    """ISO 8601 text as times; anything else as it is."""
+    if not len(values) or "-" not in str(values[0].as_py())[1:]:
+        return values
+    try:
+        return pc.if_else(pc.equal(values, ""), None, values).cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return values

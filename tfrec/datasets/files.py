@@ -1,0 +1,101 @@
+"""Interactions from the user's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfrec.columns import Column, Sequence
+from tfrec.data.mapping import Mapping, resolve
+from tfrec.data.readers import BLOCK_BYTES, open_table
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+
+HISTORY = "history"
+
+
+def from_file(
+    path: str | Path,
+    user: str,
+    item: str,
+    label: str | None = None,
+    timestamp: str | None = None,
+    columns: Dict[str, Column | str] | None = None,
+    format: str | None = None,
+    *,
+    names: tuple[str, ...] | None = None,
+    encoding: str = "utf8",
+    separator: str = "|",
+    time_unit: str = "s",
+    history: int | None = 50,
+    item_names: str | None = None,
+    min_count: int = 1,
+    max_size: int | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Interactions:
+    """Reads a CSV, TSV, Parquet or libSVM file into memory.
+
+    Ids that are all integers become int64 ids, others strings. For files that do not
+    fit into memory see :func:`tfrec.data.prepare.prepare`.
+
+    Args:
+        path: The file; CSV and TSV may be gzip, bzip2 or zstd.
+        user: Column of user ids.
+        item: Column of item ids.
+        label: Column of the label, a number; None when every row is a positive event.
+        timestamp: Column of event times, seconds since 1970 or ISO 8601 text.
+        columns: Further columns; see :class:`tfrec.data.mapping.Mapping`. Those of the
+            user and the item side take the value of their first row.
+        format: ``csv``, ``tsv``, ``parquet`` or ``libsvm``; by the suffix when None.
+        names: Column names of a CSV or TSV file without header line.
+        encoding: Of text files.
+        separator: Between the ids of a bag.
+        time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
+        history: Length of the column ``history``, the items that the user took before
+            the event; None for no such column. It needs a timestamp.
+        item_names: Column with the title of the item, for people to read.
+        min_count: Ids and words that occur less often are out of vocabulary.
+        max_size: Largest vocabulary; the most frequent stay.
+        block_bytes: Bytes of the file read at a time.
+
+    Returns:
+        The interactions with the spec learned from all rows.
+
+    Raises:
+        ValueError: One sentence that names the file, the value, its line and the cure.
+
+    Example:
+        >>> data = from_file("ratings.csv", "userId", "movieId", "rating", "timestamp")
+        >>> train, valid, test = data.split("temporal")
+    """
+    from tfrec.data.convert import Converter
+    from tfrec.data.encode import Gathered, interactions, names_by_index
+    from tfrec.data.fitting import Fit
+
+    columns = dict(columns or {})
+    only_names = item_names is not None and item_names not in columns
+    if item_names is not None:
+        columns.setdefault(item_names, "item:string")
+    mapping = Mapping(
+        user, item, label, timestamp, columns, names, separator, time_unit
+    )
+    file = open_table(path, format, encoding, names)
+    declared = resolve(mapping, file)
+    fit, gathered = Fit(mapping, declared, min_count, max_size), Gathered()
+    for block in Converter(file, mapping, declared).blocks(block_bytes):
+        fit.add(block)
+        gathered.add(block)
+    extra = []
+    if history and timestamp and HISTORY not in file.names():
+        extra.append(Sequence(HISTORY, of=declared[1].column.name, max_len=history))
+    table = gathered.table()
+    data = interactions(fit.spec(*extra), table, Path(path).name)
+    if item_names is None:
+        return data
+    data = names_by_index(data, table[item_names])
+    if only_names:
+        kept = (c.name for c in data.spec.columns if c.name != item_names)
+        data = data.with_spec(data.spec.select(*kept))
+    return data

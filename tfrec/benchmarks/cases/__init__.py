@@ -1,0 +1,1 @@
+"""The measurements behind ``tfrec bench speed``, one subject each."""

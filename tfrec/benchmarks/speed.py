@@ -1,0 +1,85 @@
+"""``tfrec bench speed``: where the library is compared with what it replaces.
+
+Every row is a ratio of two ways to do the same work, timed in turns in one process, so
+that a slow machine slows both. Absolute numbers are of this machine and this moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tfrec.errors import did_you_mean
+
+Row = dict[str, Any]
+
+
+def _neumf(batch_size: int, steps: int, at_least: float | None = None) -> Any:
+    def case(quick: bool, seed: int) -> list[Row]:
+        from tfrec.benchmarks.cases import neumf
+
+        return neumf.measure(
+            batch_size,
+            steps // 4 if quick else steps,
+            2 if quick else 5,
+            seed,
+            positives=100_000 if quick else 1_000_000,
+            at_least=at_least,
+        )
+
+    return case
+
+
+def _deepfm(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import deepfm
+
+    steps, rounds = (4, 2) if quick else (16, 5)
+    return deepfm.measure(4096, steps, rounds, seed, at_least=2.5)
+
+
+def _full_ranking(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import full_ranking
+
+    return full_ranking.measure(2 if quick else 5, seed, at_most=1.3)
+
+
+def _epoch_end(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import epoch_end
+
+    return epoch_end.measure(256, 20_000 if quick else 100_000, 2, seed)
+
+
+CASES: dict[str, Callable[[bool, int], list[Row]]] = {
+    "neumf_256": _neumf(256, 800, at_least=3.5),
+    "neumf_4096": _neumf(4096, 128),
+    "deepfm_1.7m": _deepfm,
+    "full_ranking": _full_ranking,
+    "epoch_end": _epoch_end,
+}
+
+
+def run(
+    only: Iterable[str] | None = None, quick: bool = False, seed: int = 0
+) -> list[Row]:
+    """Measures.
+
+    Args:
+        only: Names of ``CASES``; all when None or empty.
+        quick: Fewer and shorter rounds, for a first look; ratios are less certain.
+        seed: Seed of all data and weights.
+
+    Returns:
+        JSON-able rows with at least ``name``, ``ours``, ``baseline``, ``unit``,
+        ``ratio`` (ours / baseline), ``target`` (text, empty without one), ``met`` (bool
+        or None) and ``note``. A case may give several rows.
+
+    Raises:
+        ValueError: Unknown name.
+    """
+    names = list(only or CASES)
+    for name in names:
+        if name not in CASES:
+            raise ValueError(
+                f"no speed measurement is called '{name}'; {did_you_mean(name, CASES)}"
+            )
+    return [row for name in names for row in CASES[name](quick, seed)]

@@ -1,0 +1,78 @@
+"""Data of the sizes that the speed targets name, drawn from a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfrec.data.interactions import Interactions
+from tfrec.features import Categorical, FeatureSpec
+
+
+def popularity(size: int, exponent: float) -> np.ndarray:
+    """``(size,)`` chances that fall with the rank to the power of ``exponent``."""
+    weights = np.arange(1, size + 1) ** -exponent
+    return weights / weights.sum()
+
+
+def events(
+    users: int, items: int, positives: int, seed: int, exponent: float = 0.8
+) -> Interactions:
+    """Distinct user-item pairs: users uniform, items by popularity.
+
+    Args:
+        users: Number of users.
+        items: Number of items.
+        positives: Pairs to draw; doubles are dropped.
+        seed: Seed of the draw.
+        exponent: How steeply popularity falls with the rank of the item.
+    """
+    rng = np.random.default_rng(seed)
+    spec = FeatureSpec(
+        (
+            Categorical("user_id", "user", "int64", tuple(range(users))),
+            Categorical("item_id", "item", "int64", tuple(range(items))),
+        )
+    )
+    user = rng.integers(0, users, positives)
+    item = rng.choice(items, positives, p=popularity(items, exponent))
+    user, item = np.divmod(np.unique(user * items + item), items)
+    return Interactions(
+        spec,
+        {
+            "user_id": (user + spec.user_column.first).astype(np.int32),
+            "item_id": (item + spec.item_column.first).astype(np.int32),
+        },
+        name=f"{users:,} x {items:,} synthetic",
+    )
+
+
+def clicks(fields: int, ids: int, impressions: int, seed: int) -> Interactions:
+    """Labelled impressions of hashed ids, popular ids often and rare ids rarely.
+
+    Args:
+        fields: Id columns, two of them the user and the item.
+        ids: Ids of all columns together, spread evenly.
+        impressions: Rows.
+        seed: Seed of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    bins = ids // fields - 1  # and one row of padding
+    names = ("user_id", "item_id", *(f"field_{n}" for n in range(2, fields)))
+    sides = ("user", "item", *("context",) * (fields - 2))
+    chances = popularity(bins, 1.0)
+    columns = {
+        name: rng.choice(bins, impressions, p=chances).astype(np.int32) + 1
+        for name in names
+    }
+    columns["click"] = (rng.random(impressions) < 0.2).astype(np.float32)
+    return Interactions(
+        FeatureSpec(
+            tuple(
+                Categorical(name, side, hash_bins=bins)  # type: ignore[arg-type]
+                for name, side in zip(names, sides, strict=True)
+            ),
+            label="click",
+        ),
+        columns,
+        name=f"{ids:,} ids in {fields} fields, synthetic",
+    )

@@ -1,0 +1,128 @@
+"""Two ways to do the same work, timed in turns so that both meet the same machine."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What one of two contenders took and returned.
+
+    Attributes:
+        seconds: Of each round.
+        results: What the work returned in each round.
+    """
+
+    seconds: tuple[float, ...]
+    results: tuple[Any, ...]
+
+    @property
+    def median(self) -> float:
+        """Median of the seconds."""
+        return statistics.median(self.seconds)
+
+
+def in_turns(ours: Work, baseline: Work, rounds: int) -> tuple[Timed, Timed]:
+    """Runs two pieces of work in turns: ours, baseline, ours, baseline, ...
+
+    One round of each comes before and is not timed: it traces graphs and fills caches.
+
+    Args:
+        ours: What is measured.
+        baseline: What it is compared with.
+        rounds: Timed rounds of each.
+
+    Returns:
+        The timings of both.
+    """
+    seconds: tuple[list[float], list[float]] = ([], [])
+    results: tuple[list[Any], list[Any]] = ([], [])
+    for number in range(-1, rounds):
+        for place, work in enumerate((ours, baseline)):
+            start = time.perf_counter()
+            result = work()
+            elapsed = time.perf_counter() - start
+            if number >= 0:
+                seconds[place].append(elapsed)
+                results[place].append(result)
+    return tuple(  # type: ignore[return-value]
+        Timed(tuple(s), tuple(r)) for s, r in zip(seconds, results, strict=True)
+    )
+
+
+def row(
+    name: str,
+    ours: float,
+    baseline: float,
+    unit: str,
+    note: str,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    **details: Any,
+) -> Row:
+    """One line of the table.
+
+    Args:
+        name: What is measured.
+        ours: Our number.
+        baseline: The number it is compared with.
+        unit: Unit of both.
+        note: What stands behind the numbers.
+        at_least: Target of ``ours / baseline``, where more is better.
+        at_most: Target of ``ours / baseline``, where less is better.
+        **details: More, JSON-able, for whoever wants to check.
+
+    Returns:
+        ``name``, ``ours``, ``baseline``, ``unit``, ``ratio``, ``target`` (text),
+        ``met`` (whether the target is reached, None without one), ``note``, details.
+    """
+    ratio = ours / baseline
+    target, met = "", None
+    if at_least is not None:
+        target, met = f">= {at_least:g}", ratio >= at_least
+    elif at_most is not None:
+        target, met = f"<= {at_most:g}", ratio <= at_most
+    return {
+        "name": name,
+        "ours": ours,
+        "baseline": baseline,
+        "unit": unit,
+        "ratio": ratio,
+        "target": target,
+        "met": met,
+        "note": note,
+        **details,
+    }
+
+
+def in_fresh_process(module: str, *arguments: str) -> Any:
+    """Runs ``python -m module arguments`` and reads the JSON of its last line.
+
+    A peak of memory belongs to a process, so it is measured in one of its own.
+
+    Raises:
+        RuntimeError: The process failed; the end of what it said is in the message.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(
+            f"python -m {module} ended with exit code {done.returncode}: "
+            f"{done.stderr.strip()[-500:]}"
+        )
+    return json.loads(done.stdout.strip().splitlines()[-1])

@@ -160,11 +160,38 @@ def interactions(
         names = [
             c.name
             for c in spec.on(side)  # type: ignore[arg-type]
-            if c.name in present and c.name != owner.name and not isinstance(c, Sequence)
+            if c.name in present
+            and c.name != owner.name
+            and not isinstance(c, Sequence)
         ]
         columns = {n: present.pop(n) for n in names}
         sides[side] = side_table(owner, present[owner.name], columns)
     return Interactions(spec, present, sides["user"], sides["item"], name=name)
+
+
+def joined(
+    spec: FeatureSpec,
+    events: dict[str, pa.ChunkedArray],
+    users: dict[str, pa.ChunkedArray],
+    items: dict[str, pa.ChunkedArray],
+    name: str,
+) -> Interactions:
+    """Interactions from three tables: events, users and items.
+
+    Args:
+        spec: The finished spec.
+        events: Ids, label, timestamp and context columns of all events.
+        users: User ids and user columns, one row per user; may be empty.
+        items: Item ids and item columns, one row per item; may be empty.
+        name: What the data is called.
+    """
+    sides = []
+    for owner, table in ((spec.user_column, users), (spec.item_column, items)):
+        encoded = {n: encode(spec, n, values) for n, values in table.items()}
+        owners = encoded.pop(owner.name, np.empty(0, np.int32))
+        sides.append(side_table(owner, owners, encoded))
+    columns = {n: encode(spec, n, values) for n, values in events.items()}
+    return Interactions(spec, columns, sides[0], sides[1], name=name)
 
 
 def names_by_index(data: Interactions, titles: pa.ChunkedArray) -> Interactions:

@@ -55,10 +55,14 @@ class Fit:
                 self.counters[column.name] = Counter()
 
     def add(self, block: Arrays) -> None:
-        """Takes the typed columns of a block."""
-        self.rows += len(next(iter(block.values())))
+        """Takes the typed columns of a block, all of them or some."""
+        if self.declared[0].column.name in block:
+            self.rows += len(block[self.declared[0].column.name])
         for item in self.declared:
-            column, values = item.column, block[item.column.name]
+            column = item.column
+            if column.name not in block:
+                continue
+            values = block[column.name]
             if column.name in self._statistics:
                 numbers = pc.list_flatten(values) if column.shape else values  # type: ignore[union-attr]
                 self._statistics[column.name].add(

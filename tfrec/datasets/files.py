@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.columns import Column, Sequence
-from tfrec.data.mapping import Mapping, resolve
-from tfrec.data.readers import BLOCK_BYTES, open_table
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -33,7 +31,7 @@ def from_file(
     item_names: str | None = None,
     min_count: int = 1,
     max_size: int | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    block_bytes: int = 4 << 20,
 ) -> Interactions:
     """Reads a CSV, TSV, Parquet or libSVM file into memory.
 
@@ -73,6 +71,8 @@ def from_file(
     from tfrec.data.convert import Converter
     from tfrec.data.encode import Gathered, interactions, names_by_index
     from tfrec.data.fitting import Fit
+    from tfrec.data.mapping import Mapping, resolve
+    from tfrec.data.readers import open_table
 
     columns = dict(columns or {})
     only_names = item_names is not None and item_names not in columns

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from tfrec.data.pipeline import Source
 
 MAX_ROUNDS = 100
 
@@ -125,3 +130,17 @@ class NegativeSampler:
             ),
         )
         return items
+
+
+def sampler_of(
+    source: Source, alpha: float | None = None, avoid_known: bool = True
+) -> NegativeSampler:
+    """The negative sampler over a source's item vocabulary."""
+    column = source.spec.item_column
+    return NegativeSampler(
+        column.first if column.hash_bins is None else column.size,
+        column.size,
+        source.item_counts if alpha is not None else None,
+        alpha,
+        source.known if avoid_known else None,
+    )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfrec.data.interactions import index_key
+
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.features import FeatureSpec
@@ -153,3 +155,62 @@ def side_tables(source: Source, names: tuple[str, ...]) -> Callable[[Tensors], T
         return result
 
     return attach
+
+
+def check_events(source: Source) -> None:
+    """Raises ValueError when there is no event."""
+    if not len(source):
+        raise ValueError("there are no events to learn from: check the file and split.")
+
+
+def event_columns(source: Source, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids and those of ``names`` that stand in no side table."""
+    spec = source.spec
+    ids = (spec.user, spec.item)
+    tables = {*source.users, *source.items, *ids}
+    return (*ids, *(name for name in names if name not in tables))
+
+
+def keyed(spec: FeatureSpec, block: Tensors) -> Tensors:
+    """Batch keys: ``name/index`` for looked-up columns, the name for plain numbers."""
+    return {index_key(spec[n].kind, n): block[n] for n in block if n in spec}
+
+
+def expanded_blocks(
+    read: Reader,
+    expand: Callable[[Tensors, tf.Tensor], Any],
+    batch_size: int,
+    shuffle: bool,
+    growth: int = 1,
+    per_user: int | None = None,
+) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    """Reads blocks of events, expands them to examples and shuffles those.
+
+    Args:
+        read: Of :meth:`Source.reader`.
+        expand: A block of events and a seed to a structure of examples.
+        batch_size: Examples in a batch; a block holds at least that many.
+        shuffle: Whether events, and the examples of a block, are shuffled.
+        growth: Examples that an event makes.
+        per_user: Events of each user to keep.
+
+    Returns:
+        An epoch's seed to its blocks of examples.
+    """
+    size = max(1, max(BLOCK, batch_size) // growth)
+
+    def epoch(seed: tf.Tensor) -> tf.data.Dataset:
+        def make(number: tf.Tensor, events: Tensors) -> Any:
+            block_seed = seed + tf.stack([0, 1000 * tf.cast(number, tf.int32)])
+            rows = expand(events, block_seed)
+            if shuffle and growth > 1:
+                count = tf.shape(tf.nest.flatten(rows)[0])[0]
+                order = tf.random.experimental.stateless_shuffle(
+                    tf.range(count), block_seed + 1
+                )
+                rows = tf.nest.map_structure(lambda t: tf.gather(t, order), rows)
+            return rows
+
+        return read(size, shuffle, seed, per_user).enumerate().map(make)
+
+    return epoch

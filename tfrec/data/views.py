@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data.interactions import Interactions, index_key
-from tfrec.data.negatives import NegativeSampler
+from tfrec.data.interactions import Interactions
+from tfrec.data.negatives import sampler_of
 from tfrec.data.pipeline import (
-    BLOCK,
     Source,
     Tensors,
+    check_events,
+    event_columns,
+    expanded_blocks,
     finish,
+    keyed,
     seeded_epochs,
     side_tables,
 )
 from tfrec.features import FeatureSpec
 
-
-def _keyed(spec: FeatureSpec, block: Tensors) -> Tensors:
-    """Batch keys: ``name/index`` for looked-up columns, the name for plain numbers."""
-    return {index_key(spec[n].kind, n): block[n] for n in block if n in spec}
-
-
-def event_columns(source: Source, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The ids and those of ``names`` that stand in no side table."""
-    spec = source.spec
-    tables = {*source.users, *source.items}
-    return (
-        spec.user,
-        spec.item,
-        *(n for n in names if n not in {*tables, *_ids(spec)}),
-    )
-
-
-def _ids(spec: FeatureSpec) -> tuple[str, str]:
-    return spec.user, spec.item
+Expand = Callable[[Tensors, tf.Tensor], Any]
+Attach = Callable[[Tensors], Tensors]
 
 
 class View(ABC):
@@ -62,43 +49,73 @@ class View(ABC):
             shuffle: Whether each epoch has another order.
             seed: Seed of order and negatives; every epoch draws anew from it.
             columns: The columns that the learner reads; all when None.
+
+        Returns:
+            A data set of known cardinality.
+
+        Raises:
+            ValueError: The events lack what the view needs, or there are none.
         """
 
 
-def _blocks(
-    view: Any,
-    source: Source,
-    batch_size: int,
-    shuffle: bool,
-    seed: int,
-    names: tuple[str, ...],
-    examples: int,
-    growth: int = 1,
-    per_user: int | None = None,
-) -> tf.data.Dataset:
-    """Reads, expands, completes and shuffles blocks, and cuts them into batches."""
-    read = source.reader(names)
-    block = max(1, max(BLOCK, batch_size) // growth)
+class EventView(View):
+    """A view in which every event makes examples of its own.
 
-    def epoch(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-        def make(number: tf.Tensor, events: Tensors) -> Any:
-            block_seed = epoch_seed + tf.stack([0, 1000 * tf.cast(number, tf.int32)])
-            rows = view(events, block_seed)
-            if shuffle and growth > 1:
-                size = tf.shape(tf.nest.flatten(rows)[0])[0]
-                order = tf.random.experimental.stateless_shuffle(
-                    tf.range(size), block_seed + 1
-                )
-                rows = tf.nest.map_structure(lambda t: tf.gather(t, order), rows)
-            return rows
+    A subclass says how a block of events becomes examples (:meth:`expander`), how many
+    examples an event makes (``growth``) and how many there are in an epoch.
+    """
 
-        return read(block, shuffle, epoch_seed, per_user).enumerate().map(make)
+    per_user: int | None = None
 
-    return finish(seeded_epochs(seed, epoch), batch_size, examples)
+    @property
+    def growth(self) -> int:
+        """Examples that an event makes."""
+        return 1
+
+    def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
+        """Event columns that the view needs beside the learner's."""
+        return ()
+
+    def examples(self, source: Source) -> int:
+        """Examples in an epoch."""
+        return len(source) * self.growth
+
+    @abstractmethod
+    def expander(self, source: Source, attach: Attach) -> Expand:
+        """Returns the function from a block of events and a seed to its examples.
+
+        Args:
+            source: The events.
+            attach: Adds the side tables' columns to events.
+        """
+
+    def batches(
+        self,
+        source: Source,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        columns: tuple[str, ...] | None = None,
+    ) -> tf.data.Dataset:
+        """See :meth:`View.batches`."""
+        check_events(source)
+        spec = source.spec
+        columns = columns or tuple(c.name for c in spec.columns)
+        names = (*event_columns(source, columns), *self.extra_columns(spec))
+        expand = self.expander(source, side_tables(source, columns))
+        blocks = expanded_blocks(
+            source.reader(names),
+            expand,
+            batch_size,
+            shuffle,
+            growth=self.growth,
+            per_user=self.per_user,
+        )
+        return finish(seeded_epochs(seed, blocks), batch_size, self.examples(source))
 
 
 @dataclass(frozen=True)
-class Pairs(View):
+class Pairs(EventView):
     """User-item pairs with a target: ``(features, target)``.
 
     Without negatives the target is the label column. With ``negatives`` every event is
@@ -115,59 +132,47 @@ class Pairs(View):
     alpha: float | None = None
     avoid_known: bool = True
 
-    def batches(
-        self,
-        source: Source,
-        batch_size: int,
-        shuffle: bool = True,
-        seed: int = 0,
-        columns: tuple[str, ...] | None = None,
-    ) -> tf.data.Dataset:
+    @property
+    def growth(self) -> int:
+        """The event and its negatives."""
+        return 1 + self.negatives
+
+    def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
+        """The label, where it is the target."""
+        if self.negatives:
+            return ()
+        if spec.label is None:
+            raise ValueError(
+                "the events have no label to learn: name one in the spec, or use a "
+                "ranking objective with negatives."
+            )
+        return (spec.label,)
+
+    def expander(self, source: Source, attach: Attach) -> Expand:
+        """Labelled events, or events with drawn negatives."""
         spec = source.spec
-        columns = columns or tuple(c.name for c in spec.columns)
-        names = event_columns(source, columns)
-        attach = side_tables(source, columns)
         if not self.negatives:
-            if spec.label is None:
-                raise ValueError(
-                    "the events have no label to learn: name one in the spec, or use "
-                    "a ranking objective with negatives."
-                )
-            label = spec.label
 
             def labelled(events: Tensors, seed: tf.Tensor) -> Any:
-                target = tf.cast(events.pop(label), tf.float32)
-                return _keyed(spec, attach(events)), target
+                target = tf.cast(events.pop(str(spec.label)), tf.float32)
+                return keyed(spec, attach(events)), target
 
-            return _blocks(
-                labelled,
-                source,
-                batch_size,
-                shuffle,
-                seed,
-                (*names, label),
-                len(source),
-            )
-
+            return labelled
         sampler = sampler_of(source, self.alpha, self.avoid_known)
-        times = 1 + self.negatives
 
         def expand(events: Tensors, seed: tf.Tensor) -> Any:
             n = tf.size(events[spec.user])
-            rows = {k: tf.repeat(v, times, axis=0) for k, v in events.items()}
-            positive = tf.tile(tf.one_hot(0, times), [n])
+            rows = {k: tf.repeat(v, self.growth, axis=0) for k, v in events.items()}
+            positive = tf.tile(tf.one_hot(0, self.growth), [n])
             drawn = sampler.draw(rows[spec.user], seed)
             rows[spec.item] = tf.where(positive > 0, rows[spec.item], drawn)
-            return _keyed(spec, attach(rows)), positive
+            return keyed(spec, attach(rows)), positive
 
-        examples = len(source) * times
-        return _blocks(
-            expand, source, batch_size, shuffle, seed, names, examples, times
-        )
+        return expand
 
 
 @dataclass(frozen=True)
-class Triples(View):
+class Triples(EventView):
     """Positives with their negatives side by side, for pairwise losses.
 
     The features hold the ids (and query columns) of the positive and
@@ -183,30 +188,21 @@ class Triples(View):
     alpha: float | None = None
     avoid_known: bool = True
 
-    def batches(
-        self,
-        source: Source,
-        batch_size: int,
-        shuffle: bool = True,
-        seed: int = 0,
-        columns: tuple[str, ...] | None = None,
-    ) -> tf.data.Dataset:
+    def expander(self, source: Source, attach: Attach) -> Expand:
+        """Events with drawn negatives beside them."""
         spec = source.spec
-        columns = columns or tuple(c.name for c in spec.columns)
-        attach = side_tables(source, columns)
         sampler = sampler_of(source, self.alpha, self.avoid_known)
 
         def expand(events: Tensors, seed: tf.Tensor) -> Tensors:
             users = tf.repeat(events[spec.user], self.negatives)
             drawn = tf.reshape(sampler.draw(users, seed), [-1, self.negatives])
-            return {**_keyed(spec, attach(events)), "negative/index": drawn}
+            return {**keyed(spec, attach(events)), "negative/index": drawn}
 
-        names = event_columns(source, columns)
-        return _blocks(expand, source, batch_size, shuffle, seed, names, len(source))
+        return expand
 
 
 @dataclass(frozen=True)
-class Positives(View):
+class Positives(EventView):
     """Events alone, for losses that contrast them with each other.
 
     Attributes:
@@ -219,54 +215,40 @@ class Positives(View):
     per_user: int | None = None
     example_age: bool = False
 
-    def batches(
-        self,
-        source: Source,
-        batch_size: int,
-        shuffle: bool = True,
-        seed: int = 0,
-        columns: tuple[str, ...] | None = None,
-    ) -> tf.data.Dataset:
-        spec = source.spec
-        columns = columns or tuple(c.name for c in spec.columns)
-        attach = side_tables(source, columns)
-        names = event_columns(source, columns)
-        examples = len(source)
-        if self.per_user is not None:
-            if not isinstance(source, Interactions):
-                raise ValueError(
-                    "a fixed number of examples per user needs the events in memory: "
-                    "load them, or set per_user=None."
-                )
-            counts = np.bincount(source.user)
-            examples = int(np.minimum(counts, self.per_user).sum())
-        latest = 0
+    def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
+        """The timestamp, where the example's age is wanted."""
+        return (str(spec.timestamp),) if self.example_age else ()
+
+    def examples(self, source: Source) -> int:
+        """Events, or at most ``per_user`` of each user."""
+        if self.per_user is None:
+            return len(source)
+        if not isinstance(source, Interactions):
+            raise ValueError(
+                "a fixed number of examples per user needs the events in memory: load "
+                "them, or set per_user=None."
+            )
+        return int(np.minimum(np.bincount(source.user), self.per_user).sum())
+
+    def expander(self, source: Source, attach: Attach) -> Expand:
+        """Events, with their age when asked."""
+        spec, latest = source.spec, 0
         if self.example_age:
             if not isinstance(source, Interactions) or source.timestamp is None:
                 raise ValueError(
                     "example age needs events in memory with a timestamp: name the "
                     "timestamp column, or switch example_age off."
                 )
-            names = (*names, str(spec.timestamp))
             latest = int(source.timestamp.max())
 
         def expand(events: Tensors, seed: tf.Tensor) -> Tensors:
-            features = _keyed(spec, attach(events))
+            features = keyed(spec, attach(events))
             if self.example_age:
                 seconds = latest - events[str(spec.timestamp)]
                 features["example_age"] = tf.cast(seconds, tf.float32) / 86_400
             return features
 
-        return _blocks(
-            expand,
-            source,
-            batch_size,
-            shuffle,
-            seed,
-            names,
-            examples,
-            per_user=self.per_user,
-        )
+        return expand
 
 
 @dataclass(frozen=True)
@@ -286,8 +268,10 @@ class Rows(View):
         seed: int = 0,
         columns: tuple[str, ...] | None = None,
     ) -> tf.data.Dataset:
+        """See :meth:`View.batches`."""
         if not isinstance(source, Interactions):
             raise ValueError("rows of users need the events in memory: load them.")
+        check_events(source)
         spec, line = source.spec, source.timeline
         users = np.flatnonzero(np.diff(line.start)).astype(np.int64)
         items, start = tf.constant(line.items), tf.constant(line.start)
@@ -312,17 +296,3 @@ class Rows(View):
             return starts.map(lambda s: row(order[s : s + batch_size]))
 
         return finish(seeded_epochs(seed, epoch), None, -(-len(users) // batch_size))
-
-
-def sampler_of(
-    source: Source, alpha: float | None = None, avoid_known: bool = True
-) -> NegativeSampler:
-    """The negative sampler over a source's item vocabulary."""
-    column = source.spec.item_column
-    return NegativeSampler(
-        column.first if column.hash_bins is None else column.size,
-        column.size,
-        source.item_counts if alpha is not None else None,
-        alpha,
-        source.known if avoid_known else None,
-    )

@@ -1,0 +1,240 @@
+"""Published numbers, reproduced: the engine of ``tfrec bench published``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from tfrec.errors import did_you_mean
+
+TOLERANCE = 0.01
+BEGIN, END = "<!-- published:begin -->", "<!-- published:end -->"
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One line of the table.
+
+    Attributes:
+        row: Group that is run and shown together.
+        title: What the line is called.
+        task: Data, split and protocol; a function of :mod:`tfrec.benchmarks.tasks`.
+        model: Registry name.
+        source: Where the numbers are published.
+        published: Metric to published value; empty for a companion without one.
+        deviation: Metric to published standard deviation, where there is one.
+        config: Hyper-parameters that differ from the defaults.
+        batch_size: Examples in a batch.
+        epochs: Epochs; the last one counts, none is picked by its test number.
+    """
+
+    row: str
+    title: str
+    task: str
+    model: str
+    source: str
+    published: dict[str, float] = field(default_factory=dict)
+    deviation: dict[str, float] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    batch_size: int = 1024
+    epochs: int = 1
+
+    @property
+    def key(self) -> str:
+        """Name of the line among all results."""
+        return f"{self.row}: {self.title}"
+
+
+def targets() -> list[Target]:
+    """All lines, in table order."""
+    text = resources.files("tfrec.benchmarks").joinpath("targets.yaml").read_text()
+    return [Target(**entry) for entry in yaml.safe_load(text)]
+
+
+def names() -> list[str]:
+    """Groups that ``only`` takes."""
+    return sorted({target.row for target in targets()})
+
+
+def passes(target: Target, metric: str, mean: float) -> bool:
+    """Whether a mean is within the published spread, or 1 % without one, or better."""
+    value = target.published[metric]
+    return mean >= value - target.deviation.get(metric, TOLERANCE * value)
+
+
+def run(
+    only: Iterable[str] | None = None,
+    seeds: int = 3,
+    data_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Rows:
+    """Measures lines of the table, one result for each, over several seeds.
+
+    Args:
+        only: Groups to run; all when None.
+        seeds: Runs of each model that has any randomness.
+        data_dir: Folder of the data; see :func:`tfrec.datasets.load`.
+        out: JSON file to merge each result into as soon as it is measured.
+        say: Where progress goes.
+
+    Returns:
+        Results, JSON-able.
+
+    Raises:
+        ValueError: An unknown group, or data that are not there.
+    """
+    wanted = list(only) if only else names()
+    for name in wanted:
+        if name not in names():
+            raise ValueError(
+                f"no published row '{name}'; {did_you_mean(name, names())}"
+            )
+    results = []
+    for target in targets():
+        if target.row in wanted:
+            result = measure(target, seeds, data_dir, say)
+            results.append(result)
+            if out is not None:
+                merge(Path(out), result)
+    return results
+
+
+def measure(
+    target: Target,
+    seeds: int,
+    data_dir: str | Path | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Trains and evaluates one line, once for each seed."""
+    from tfrec.benchmarks.tasks import task
+    from tfrec.evaluation import Evaluator
+    from tfrec.models import registry
+
+    bench = task(target.task, data_dir)
+    evaluator = Evaluator(bench.test, bench.protocol)
+    scores: list[dict[str, float]] = []
+    seconds: list[float] = []
+    for seed in range(seeds):
+        model = registry.get(target.model)(bench.spec, seed=seed, **target.config)
+        model.compile()
+        start = time.perf_counter()
+        batches = bench.train.batches(model, target.batch_size, seed=seed)
+        model.fit(batches, epochs=target.epochs, verbose=0)
+        seconds.append(time.perf_counter() - start)
+        scores.append(dict(evaluator.evaluate(model).metrics))
+        shown = ", ".join(f"{m} {scores[-1][m]:.4f}" for m in bench.metrics)
+        say(f"{target.key}, seed {seed}: {shown} ({seconds[-1]:.0f} s)")
+        if not model.trainable_variables:
+            break
+    measured = {
+        metric: {
+            "mean": float(np.mean([s[metric] for s in scores])),
+            "std": float(np.std([s[metric] for s in scores])),
+        }
+        for metric in bench.metrics
+    }
+    return {
+        "key": target.key,
+        "row": target.row,
+        "title": target.title,
+        "model": target.model,
+        "config": target.config,
+        "batch_size": target.batch_size,
+        "epochs": target.epochs,
+        "data": bench.title,
+        "protocol": bench.protocol.describe(),
+        "source": target.source,
+        "published": target.published,
+        "measured": measured,
+        "passes": {
+            metric: passes(target, metric, measured[metric]["mean"])
+            for metric in target.published
+        },
+        "seeds": len(scores),
+        "seconds": round(float(np.mean(seconds)), 1),
+        "command": f"tfrec bench published --only {target.row} --seeds {seeds}",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
+
+
+def merge(path: Path, result: dict[str, Any]) -> None:
+    """Puts a result into a JSON file in the place of an older one of the same line."""
+    kept = read(path) if path.exists() else []
+    order = [target.key for target in targets()]
+    rows = [row for row in kept if row["key"] != result["key"] and row["key"] in order]
+    rows = sorted([*rows, result], key=lambda row: order.index(row["key"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".writing")
+    beside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+def read(path: Path) -> Rows:
+    """Results of a JSON file.
+
+    Raises:
+        ValueError: The file is not one that ``run`` wrote.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        for row in rows:
+            row["key"], row["measured"], row["seeds"]
+    except (OSError, json.JSONDecodeError, TypeError, KeyError) as why:
+        raise ValueError(
+            f"'{path}' holds no published-number results: give a file that "
+            "`tfrec bench published --out` wrote."
+        ) from why
+    return rows
+
+
+def markdown(rows: Rows) -> str:
+    """The results as a Markdown table, one group under another."""
+    head = (
+        "| model | data, protocol | metric | published | measured | seeds | s/run |\n"
+        "|---|---|---|---|---|---|---|"
+    )
+    lines = [head]
+    for row in rows:
+        cells = ["", "", ""]
+        for metric, value in row["measured"].items():
+            published = row["published"].get(metric)
+            mark = "" if published is None or row["passes"][metric] else " (below)"
+            cells[0] += f"{metric}<br>"
+            cells[1] += f"{published:.4f}<br>" if published is not None else "-<br>"
+            spread = f" ± {value['std']:.4f}" if row["seeds"] > 1 else ""
+            cells[2] += f"{value['mean']:.4f}{spread}{mark}<br>"
+        metric, published, measured = (cell.removesuffix("<br>") for cell in cells)
+        lines.append(
+            f"| {row['title']} | {row['data']}; {row['protocol']} | {metric} | "
+            f"{published} | {measured} | {row['seeds']} | {row['seconds']:.0f} |"
+        )
+    commands = sorted({row["command"] for row in rows})
+    return "\n".join([*lines, "", *(f"`{command}`  " for command in commands)])
+
+
+def write_between_markers(path: Path, rows: Rows) -> None:
+    """Replaces the table between the markers of a Markdown file.
+
+    Raises:
+        ValueError: The file has no markers.
+    """
+    text = path.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"'{path}' has no lines {BEGIN} and {END} to write between.")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    beside = path.with_suffix(".writing")
+    beside.write_text(f"{before}{BEGIN}\n{markdown(rows)}\n{END}{after}", "utf-8")
+    os.replace(beside, path)

@@ -31,6 +31,8 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
 
         min sum -log sigmoid(r(u, i) - r(u, j)) + l2 (|p_u|^2 + |q_i|^2 + |q_j|^2 + ...)
 
+    where mu and b_u cancel, so that there is no b_u.
+
     Differs from the paper: trained by mini-batch Adam on the mean loss instead of
     single-example gradient descent or ALS; L2 is taken on the rows of the batch. BPR
     takes the mean over ``negatives`` draws for each event instead of one.
@@ -76,10 +78,11 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
         dim, seeds = self.config.dim, self.seeds
         self.user_table = table(users, dim, next(seeds), 0.1 / dim**0.5)
         self.item_table = table(items, dim, next(seeds), 0.1 / dim**0.5)
-        self.user_bias = table(users, 1, next(seeds), 0.0)
+        self.contrastive = self.config.objective == "ranking"
+        if not self.contrastive:
+            self.user_bias = table(users, 1, next(seeds), 0.0)
         self.item_bias = table(items, 1, next(seeds), 0.0)
         self.mean = self.add_weight("mean", (), trainable=False, initializer="zeros")
-        self.contrastive = self.config.objective == "ranking"
 
     def adapt(self, data: Interactions) -> None:
         """Takes over the catalogue and, for ratings, their mean."""
@@ -96,11 +99,13 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
         return None if self.contrastive else keras.losses.MeanSquaredError()
 
     def query(self, inputs: Tensors) -> tf.Tensor:
-        """``[p_u, mu + b_u, 1]``: ``(batch, dim + 2)``."""
+        """``[p_u, mu + b_u, 1]``: ``(batch, dim + 2)``; no b_u when ranking."""
         user = inputs[self.spec.user]
-        bias = self.user_bias(user)
+        factors = self.user_table(user)
+        one = tf.ones_like(factors[:, :1])
+        bias = tf.zeros_like(one) if self.contrastive else self.user_bias(user)
         mean = tf.cast(self.mean, bias.dtype)
-        return tf.concat([self.user_table(user), bias + mean, tf.ones_like(bias)], 1)
+        return tf.concat([factors, bias + mean, one], axis=1)
 
     def item(self, inputs: Tensors) -> tf.Tensor:
         """``[q_i, 1, b_i]``: ``(batch, dim + 2)``."""

@@ -12,6 +12,7 @@ from tfrec import keras, optimizers
 from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
+from tfrec.layers.precision import full_precision
 from tfrec.losses import weighted_sum
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config, Tune
@@ -150,20 +151,22 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         """Yi 2019, equation 5, through the TFRS retrieval task."""
         inputs = self.lookup(features)
         items = inputs[self.spec.item]
-        task = tfrs.tasks.Retrieval(
-            loss=self.loss,
-            temperature=self.config.temperature,
-            num_hard_negatives=self.config.hard_negatives,
-            remove_accidental_hits=True,
-        )
         probability = None
         if self.config.log_q:
             probability = tf.gather(self.catalogue.probability(), items)
-        losses = task(
-            tf.cast(self.query(inputs), tf.float32),
-            tf.cast(self.item(inputs), tf.float32),
-            candidate_sampling_probability=probability,
-            candidate_ids=items,
-            compute_metrics=False,
-        )
+        query, item = self.query(inputs), self.item(inputs)
+        with full_precision():
+            task = tfrs.tasks.Retrieval(
+                loss=self.loss,
+                temperature=self.config.temperature,
+                num_hard_negatives=self.config.hard_negatives,
+                remove_accidental_hits=True,
+            )
+            losses = task(
+                tf.cast(query, tf.float32),
+                tf.cast(item, tf.float32),
+                candidate_sampling_probability=probability,
+                candidate_ids=items,
+                compute_metrics=False,
+            )
         return weighted_sum(losses, weight)

@@ -13,6 +13,7 @@ from tfrec.data.negatives import NegativeSampler
 from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
+from tfrec.layers.precision import full_precision
 from tfrec.losses import weighted_mean
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config, Tune
@@ -155,15 +156,18 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
             [tf.eye(batch, dtype=tf.bool), tf.ones([batch, tf.size(drawn)], tf.bool)],
             axis=1,
         )
-        task = tfrs.tasks.Retrieval(loss=self.loss, remove_accidental_hits=True)
-        losses = task(
-            tf.cast(self.query(inputs), tf.float32),
-            tf.cast(self.item({self.spec.item: candidates}), tf.float32),
-            candidate_sampling_probability=sampler.probability(candidates),
-            candidate_ids=candidates,
-            score_mask=compared,
-            compute_metrics=False,
-        )
+        query = self.query(inputs)
+        item = self.item({self.spec.item: candidates})
+        with full_precision():
+            task = tfrs.tasks.Retrieval(loss=self.loss, remove_accidental_hits=True)
+            losses = task(
+                tf.cast(query, tf.float32),
+                tf.cast(item, tf.float32),
+                candidate_sampling_probability=sampler.probability(candidates),
+                candidate_ids=candidates,
+                score_mask=compared,
+                compute_metrics=False,
+            )
         return weighted_mean(losses, weight)
 
 

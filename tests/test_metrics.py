@@ -224,8 +224,11 @@ COUNTS = np.array([8, 4, 4, 0])
 def test_lists_by_hand():
     assert metrics.coverage(RANKED, 5) == 4 / 5
     np.testing.assert_allclose(metrics.average_popularity(RANKED, COUNTS), [6, 6, 0])
-    # -log2 of 8/16, 4/16 and, for the item without events, 1/16
-    np.testing.assert_allclose(metrics.novelty(RANKED, COUNTS), [1.5, 1.5, 4])
+    # 8, 4, 3 and, for the item without events, 1 of 16
+    counts = np.array([8, 4, 3, 0])
+    np.testing.assert_allclose(
+        metrics.novelty(RANKED, counts), [1.5, (1 - math.log2(3 / 16)) / 2, 4]
+    )
 
 
 def test_gini_by_hand():
@@ -253,7 +256,9 @@ def test_refusals_of_lists():
         metrics.coverage(RANKED, 3)
     with pytest.raises(ValueError, match="no list holds an item"):
         metrics.gini(np.full((2, 2), -1), 3)
-    with pytest.raises(ValueError, match="two items or more"):
-        metrics.gini(np.zeros((1, 1), int), 1)
-    with pytest.raises(ValueError, match="all counts are zero"):
-        metrics.novelty(RANKED, np.zeros(4))
+
+
+def test_a_catalogue_of_one_item_and_no_events():
+    one = np.zeros((1, 1), int)
+    assert metrics.gini(one, 1) == 0
+    assert metrics.novelty(one, np.zeros(1)) == [0]

@@ -136,8 +136,12 @@ def _for_known_sizes(
 def _for_unknown_sizes(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     items = tf.shape(scores)[1]
     message = "k is not between 1 and the number of items: choose another."
-    tf.debugging.assert_positive(k, message=message)
-    tf.debugging.assert_less_equal(k, items, message=message)
+    checks = [
+        tf.debugging.assert_positive(k, message=message),
+        tf.debugging.assert_less_equal(k, items, message=message),
+    ]
+    with tf.control_dependencies([check for check in checks if check is not None]):
+        k = tf.identity(k)
     ideal = tf.sqrt(tf.cast(items, tf.float32) / tf.cast(k, tf.float32))
     window = tf.cast(tf.clip_by_value(ideal, SHORTEST, LONGEST), tf.int32)
     return tf.cond(
@@ -157,29 +161,30 @@ def _by_windows(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     if not (isinstance(padding, int) and padding == 0):
         scores = tf.pad(scores, [[0, 0], [0, padding]], constant_values=-math.inf)
-    batch, items = tf.shape(scores)[0], tf.shape(scores)[1]
-    cut = (batch, items // window, window)
-    maxima = tf.reduce_max(tf.reshape(scores, cut), axis=2)
-    # A maximum keeps NaN, and then says nothing about the rest of its window.
-    scores, maxima = tf.cond(
-        tf.reduce_any(tf.math.is_nan(maxima)),
-        lambda: _clean(scores, cut),
-        lambda: (scores, maxima),
+    values, columns, unsure = _best_windows(scores, k, window)
+    return tf.cond(
+        unsure,
+        lambda: _best_windows(_without_nan(scores), k, window)[:2],
+        lambda: (values, columns),
     )
+
+
+def _best_windows(
+    scores: tf.Tensor, k: Size, window: Size
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Values, columns, and whether NaN may have spoilt them."""
+    batch, items = tf.shape(scores)[0], tf.shape(scores)[1]
+    windows = tf.reshape(scores, (batch, items // window, window))
+    maxima = tf.reduce_max(windows, axis=2)
     _, best = tf.math.top_k(maxima, k)
     best = tf.sort(best)  # so that of equal scores the lowest column comes first
-    candidates = tf.gather(tf.reshape(scores, cut), best, batch_dims=1)
-    candidates = tf.reshape(candidates, (batch, k * window))
-    values, place = tf.math.top_k(_without_nan(candidates), k)
+    candidates = tf.gather(windows, best, batch_dims=1)
+    values, place = tf.math.top_k(tf.reshape(candidates, (batch, k * window)), k)
     columns = tf.gather(best, place // window, batch_dims=1) * window + place % window
-    return values, columns
-
-
-def _clean(
-    scores: tf.Tensor, cut: tuple[Size, Size, Size]
-) -> tuple[tf.Tensor, tf.Tensor]:
-    scores = _without_nan(scores)
-    return scores, tf.reduce_max(tf.reshape(scores, cut), axis=2)
+    # A CPU's maximum keeps NaN, so it shows in the maxima. A GPU's may drop it, but a
+    # GPU sorts NaN first, so it shows in the values. A sum shows it at no cost.
+    unsure = tf.math.is_nan(tf.reduce_sum(maxima) + tf.reduce_sum(values))
+    return values, columns, unsure
 
 
 def _without_nan(scores: tf.Tensor) -> tf.Tensor:

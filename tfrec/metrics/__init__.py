@@ -1,6 +1,6 @@
 """Metrics as pure, vectorised NumPy functions, in float64."""
 
-from tfrec.metrics.lists import average_popularity, coverage, gini, novelty
+from tfrec.metrics.lists import LISTS, average_popularity, coverage, gini, novelty
 from tfrec.metrics.pairs import (
     auc,
     auc_with_error,
@@ -22,6 +22,7 @@ from tfrec.metrics.ranking import (
 )
 
 __all__ = [
+    "LISTS",
     "RANKING",
     "auc",
     "auc_with_error",

@@ -33,14 +33,12 @@ def coverage(ranked: Array, items: int) -> float:
 def gini(ranked: Array, items: int) -> float:
     """Gini index of how often each item of the catalogue is recommended.
 
-    0 when every item is recommended equally often, 1 when one item has all places
+    0 when every item is recommended equally often, 1 when one of several has all places
     (Shani and Gunawardana 2011, "Evaluating Recommendation Systems").
     """
-    if items < 2:
-        raise ValueError(f"the Gini index needs two items or more, got {items}.")
     shown = np.sort(_counts(ranked, items))
     order = 2 * np.arange(1, items + 1) - items - 1
-    return float(order @ shown / ((items - 1) * shown.sum()))
+    return float(order @ shown / (max(items - 1, 1) * shown.sum()))
 
 
 def _list_mean(ranked: Array, values: Array) -> Array:
@@ -65,14 +63,16 @@ def novelty(ranked: Array, counts: Array) -> Array:
     """Mean self-information -log2 p(item) of each list, in bits: ``(lists,)``.
 
     p is the item's share of all training events (Castells, Hurley and Vargas 2015,
-    "Novelty and Diversity in Recommender Systems"). An item with no event counts as
-    one with a single event, the most surprising that is finite.
+    "Novelty and Diversity in Recommender Systems"). An item with no event is taken to
+    have had one, so that its surprise is finite.
 
     Args:
         ranked: ``(users, k)`` item columns; empty lists are left out.
         counts: ``(items,)`` training events of each item.
     """
-    counts = np.asarray(counts, float)
-    if counts.sum() <= 0:
-        raise ValueError("novelty needs training events, and all counts are zero.")
-    return _list_mean(ranked, -np.log2(np.maximum(counts, 1) / counts.sum()))
+    counts = np.maximum(np.asarray(counts, float), 1)
+    return _list_mean(ranked, -np.log2(counts / counts.sum()))
+
+
+#: Metrics of lists and training counts by the name they have in tables and logs.
+LISTS = {"popularity": average_popularity, "novelty": novelty}

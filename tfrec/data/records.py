@@ -1,0 +1,202 @@
+"""Events on disk, read block by block like those in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfrec.columns import PADDING
+from tfrec.data.timeline import Timeline
+from tfrec.errors import did_you_mean
+from tfrec.features import FeatureSpec
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfrec.data.interactions import Columns
+    from tfrec.data.pipeline import Reader, Tensors
+    from tfrec.data.views import View
+    from tfrec.models.base import Recommender
+
+BUFFER = 8 << 20
+TOGETHER = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """One part of prepared data; what views read, and models learn from.
+
+    Attributes:
+        directory: The prepared directory.
+        part: ``train``, ``valid`` or ``test``.
+        spec: The columns.
+        files: Shards in order.
+        rows: Events.
+        stored: Columns that the records hold.
+        users: User-side columns by user index.
+        items: Item-side columns by item index.
+    """
+
+    directory: Path
+    part: str
+    spec: FeatureSpec
+    files: tuple[str, ...]
+    rows: int
+    stored: tuple[str, ...]
+    users: Columns
+    items: Columns
+
+    def __len__(self) -> int:
+        return self.rows
+
+    @property
+    def name(self) -> str:
+        """What the data is called in tables."""
+        return f"{self.directory.name}, {self.part}"
+
+    def batches(
+        self,
+        learner: Recommender | View,
+        batch_size: int = 4096,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> tf.data.Dataset:
+        """As :meth:`tfrec.data.interactions.Interactions.batches`, from disk."""
+        from tfrec.data.views import View
+
+        if isinstance(learner, View):
+            return learner.batches(self, batch_size, shuffle, seed)
+        if not learner.adapted:
+            learner.adapt(self)  # type: ignore[arg-type]
+        view = learner.view()
+        return view.batches(self, batch_size, shuffle, seed, learner.columns)
+
+    def reader(self, names: tuple[str, ...]) -> Reader:
+        """Blocks of columns in the model's numbers; see ``pipeline.Source``.
+
+        Shuffled blocks come from a few shards in turn, in random order; the rows of the
+        training shards were shuffled when they were written.
+
+        Raises:
+            ValueError: The records lack a column.
+        """
+        import tensorflow as tf
+
+        decode = self._decoder(names)
+        files = tf.constant(list(self.files), tf.string, (len(self.files),))
+
+        def read(
+            block: int, shuffle: bool, seed: tf.Tensor, per_user: int | None
+        ) -> tf.data.Dataset:
+            if per_user is not None:
+                raise ValueError(
+                    "a fixed number of examples per user needs the events in memory."
+                )
+            if not shuffle:
+                records = tf.data.TFRecordDataset(files, buffer_size=BUFFER)
+            else:
+                order = tf.random.experimental.stateless_shuffle(files, seed)
+                records = tf.data.Dataset.from_tensor_slices(order).interleave(
+                    lambda file: tf.data.TFRecordDataset(file, buffer_size=BUFFER),
+                    cycle_length=TOGETHER,
+                    num_parallel_calls=2,
+                    deterministic=True,
+                )
+            blocks = records.batch(block).enumerate()
+
+            def rows(number: tf.Tensor, serialised: tf.Tensor) -> Tensors:
+                if shuffle:
+                    own = seed + tf.stack([1, tf.cast(number, seed.dtype)])
+                    serialised = tf.random.experimental.stateless_shuffle(
+                        serialised, own
+                    )
+                return decode(serialised)
+
+            return blocks.map(rows, num_parallel_calls=2, deterministic=True)
+
+        return read
+
+    def _decoder(self, names: tuple[str, ...]) -> Any:
+        """Serialised examples to columns in the model's numbers, by block."""
+        import tensorflow as tf
+
+        from tfrec.layers.inputs import lookup
+
+        spec, parse = self.spec, self.spec.parse_spec()
+        for name in names:
+            if name not in self.stored:
+                raise ValueError(
+                    f"the records in {self.directory} hold no '{name}'; "
+                    f"{did_you_mean(name, self.stored)}"
+                )
+        wanted = {name: parse[name] for name in names}
+        lookups = {
+            name: lookup(spec, name)
+            for name in names
+            if name in spec and spec[name].kind in ("categorical", "sequence", "text")
+        }
+
+        def decode(serialised: tf.Tensor) -> Tensors:
+            result = {}
+            for name, values in tf.io.parse_example(serialised, wanted).items():
+                if isinstance(values, tf.RaggedTensor):
+                    values = values.to_tensor(PADDING[spec.raw_dtype(name)])
+                result[name] = lookups[name](values) if name in lookups else values
+            return result
+
+        return decode
+
+    def columns(self, names: tuple[str, ...]) -> Columns:
+        """Whole columns in memory, in file order.
+
+        Raises:
+            ValueError: A shard is damaged, or the records lack a column.
+        """
+        import tensorflow as tf
+
+        read = self.reader(names)(1 << 16, False, tf.zeros(2, tf.int32), None)
+        blocks: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        try:
+            for block in read.as_numpy_iterator():
+                for name, values in block.items():
+                    blocks[name].append(values)
+        except tf.errors.DataLossError as error:
+            raise ValueError(
+                f"a shard among {self.files[0]} ... is truncated or damaged: prepare "
+                "the data again."
+            ) from error
+        return {name: np.concatenate(values) for name, values in blocks.items()}
+
+    @cached_property
+    def _events(self) -> Columns:
+        spec = self.spec
+        time = (spec.timestamp,) if spec.timestamp else ()
+        return self.columns((spec.user, spec.item, *time))
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Events by user in time order; twenty bytes an event stay in memory."""
+        spec, events = self.spec, self._events
+        return Timeline.of(
+            events[spec.user],
+            events[spec.item],
+            events[spec.timestamp] if spec.timestamp else None,
+            spec.user_column.size,
+        )
+
+    @cached_property
+    def item_counts(self) -> np.ndarray:
+        """``(item table rows,)`` int64 number of events of each item index."""
+        items = self._events[self.spec.item]
+        return np.bincount(items, minlength=self.spec.item_column.size)
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Sorted int64 keys ``user * item table rows + item`` of all events."""
+        spec, events = self.spec, self._events
+        keys = events[spec.user].astype(np.int64) * spec.item_column.size
+        return np.unique(keys + events[spec.item])

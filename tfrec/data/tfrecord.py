@@ -1,0 +1,184 @@
+"""Prepared data on disk: TFRecord files, their spec, and a reader like that of memory.
+
+A prepared directory holds ``train-00000-of-00008.tfrecord`` ..., the same for ``valid``
+and ``test``, ``spec.json``, ``meta.json`` (rows, shards, bytes) and, where there are
+columns of the user or item side, ``users.parquet`` and ``items.parquet``. Records hold
+raw ids, so the vocabulary may change without preparing again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfrec.data.records import BUFFER, Records
+from tfrec.errors import did_you_mean
+from tfrec.features import FeatureSpec
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfrec.data.interactions import Columns, Interactions
+
+SCHEMA = 1
+PARTS = ("train", "valid", "test")
+
+
+def shard_name(part: str, number: int, shards: int) -> str:
+    """File name of a shard, as TensorFlow writes them."""
+    return f"{part}-{number:05d}-of-{shards:05d}.tfrecord"
+
+
+def open(directory: str | Path, part: str = "train") -> Records:
+    """Opens one part of a prepared directory.
+
+    Args:
+        directory: What :func:`tfrec.data.prepare.prepare` wrote.
+        part: ``train``, ``valid`` or ``test``.
+
+    Raises:
+        ValueError: No prepared directory, another schema, an unknown part, or a shard
+            that is missing or truncated.
+    """
+    directory = Path(directory)
+    if part not in PARTS:
+        raise ValueError(f"part '{part}' is unknown; {did_you_mean(part, PARTS)}")
+    meta = read_meta(directory)
+    spec = FeatureSpec.from_json((directory / "spec.json").read_text("utf8"))
+    files = []
+    for shard in meta["parts"][part]["shards"]:
+        path = directory / shard["file"]
+        size = path.stat().st_size if path.is_file() else None
+        if size != shard["bytes"]:
+            found = "is missing" if size is None else f"has {size}"
+            raise ValueError(
+                f"{path} {found} instead of {shard['bytes']} bytes, so it was cut off "
+                "or changed: prepare the data again."
+            )
+        files.append(str(path))
+    return Records(
+        directory,
+        part,
+        spec,
+        tuple(files),
+        meta["parts"][part]["rows"],
+        tuple(meta["columns"]),
+        _side(directory / "users.parquet", spec, spec.user),
+        _side(directory / "items.parquet", spec, spec.item),
+    )
+
+
+def read_meta(directory: Path) -> dict[str, Any]:
+    """Reads ``meta.json``.
+
+    Raises:
+        ValueError: No prepared directory, or one of another schema.
+    """
+    path = directory / "meta.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{directory} holds no prepared data (no meta.json): prepare a file there "
+            "first, with tfrec.data.prepare or 'tfrec data prepare'."
+        )
+    try:
+        meta = json.loads(path.read_text("utf8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): prepare again.") from error
+    if meta.get("schema") != SCHEMA:
+        raise ValueError(
+            f"{path} is of schema {meta.get('schema')} and this version of tfrec reads "
+            f"{SCHEMA}: prepare the data again."
+        )
+    return meta
+
+
+def _side(path: Path, spec: FeatureSpec, owner: str) -> Columns:
+    if not path.is_file():
+        return {}
+    import pyarrow.parquet as pq
+
+    from tfrec.data.encode import encode, side_table
+
+    table = pq.read_table(path)
+    encoded = {name: encode(spec, name, table[name]) for name in table.column_names}
+    owners = encoded.pop(owner)
+    return side_table(spec[owner], owners, encoded)  # type: ignore[arg-type]
+
+
+def load(directory: str | Path, part: str = "train") -> Interactions:
+    """One part in memory, with the past that its split knows.
+
+    Args:
+        directory: A prepared directory.
+        part: ``train``, ``valid`` or ``test``.
+
+    Raises:
+        ValueError: As :func:`open`.
+    """
+    from tfrec.data.interactions import Interactions
+
+    def whole(name: str) -> Interactions:
+        records = open(directory, name)
+        columns = records.columns(records.stored)
+        return Interactions(
+            records.spec, columns, records.users, records.items, name=records.name
+        )
+
+    if part == "train":
+        return whole("train")
+    train = whole("train")
+    past = train if part == "valid" else train.concat(whole("valid"))
+    return dataclasses.replace(whole(part), past=past, train=train)
+
+
+def rows(
+    directory: str | Path,
+    part: str = "train",
+    batch_size: int = 4096,
+    shuffle: bool = False,
+    seed: int = 0,
+) -> tf.data.Dataset:
+    """Batches of all stored columns in the model's numbers.
+
+    Args:
+        directory: A prepared directory.
+        part: ``train``, ``valid`` or ``test``.
+        batch_size: Rows in a batch; the last may be smaller.
+        shuffle: Whether every epoch has another order.
+        seed: Seed of the order.
+
+    Returns:
+        Batches ``{column: (batch, ...)}``, of known cardinality.
+    """
+    from tfrec.data.pipeline import BLOCK, finish, seeded_epochs
+
+    records = open(directory, part)
+    read = records.reader(records.stored)
+    epochs = seeded_epochs(seed, lambda s: read(BLOCK, shuffle, s, None))
+    return finish(epochs, batch_size, len(records))
+
+
+def verify(directory: str | Path) -> int:
+    """Reads every record of a prepared directory and checks its checksum.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        ValueError: Names the shard that is truncated or damaged.
+    """
+    import tensorflow as tf
+
+    total = 0
+    for part in PARTS:
+        for file in open(directory, part).files:
+            try:
+                for block in tf.data.TFRecordDataset(file, None, BUFFER).batch(4096):
+                    total += len(block)
+            except tf.errors.DataLossError as error:
+                raise ValueError(
+                    f"{file} is truncated or damaged: prepare the data again."
+                ) from error
+    return total

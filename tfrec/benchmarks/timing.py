@@ -21,10 +21,13 @@ class Timed:
 
     Attributes:
         seconds: Of each round.
+        busy: Processor seconds of each round, all threads together. They hardly change
+            when other programs want the processors too.
         results: What the work returned in each round.
     """
 
     seconds: tuple[float, ...]
+    busy: tuple[float, ...]
     results: tuple[Any, ...]
 
     @property
@@ -46,19 +49,25 @@ def in_turns(ours: Work, baseline: Work, rounds: int) -> tuple[Timed, Timed]:
     Returns:
         The timings of both.
     """
-    seconds: tuple[list[float], list[float]] = ([], [])
-    results: tuple[list[Any], list[Any]] = ([], [])
-    for number in range(-1, rounds):
-        for place, work in enumerate((ours, baseline)):
-            start = time.perf_counter()
-            result = work()
-            elapsed = time.perf_counter() - start
-            if number >= 0:
-                seconds[place].append(elapsed)
-                results[place].append(result)
-    return tuple(  # type: ignore[return-value]
-        Timed(tuple(s), tuple(r)) for s, r in zip(seconds, results, strict=True)
+    both = (ours, baseline)
+    for work in both:
+        work()
+    turns = [[_timed(work) for work in both] for _ in range(rounds)]
+    first, second = (
+        Timed(*zip(*done, strict=True)) for done in zip(*turns, strict=True)
     )
+    return first, second
+
+
+def _timed(work: Work) -> tuple[float, float, Any]:
+    start, busy = time.perf_counter(), time.process_time()
+    result = work()
+    return time.perf_counter() - start, time.process_time() - busy, result
+
+
+def busy_ratio(ours: Timed, baseline: Timed) -> float:
+    """Ratio of the processor seconds of the two."""
+    return statistics.median(ours.busy) / statistics.median(baseline.busy)
 
 
 def row(

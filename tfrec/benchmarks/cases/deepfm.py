@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrec import keras, optimizers
 from tfrec.benchmarks.synthetic import clicks
-from tfrec.benchmarks.timing import Row, in_turns, row
+from tfrec.benchmarks.timing import Row, busy_ratio, in_turns, row
 from tfrec.data.interactions import Interactions
 from tfrec.data.views import Pairs
 
@@ -117,6 +117,7 @@ def measure(
         f"{shape}; baseline: plain Keras, Adam, one step a call, slices-shuffle-batch",
         at_least=at_least,
         losses=[ours.results[-1], baseline.results[-1]],
+        busy_ratio=busy_ratio(ours, baseline),
     )
     del lazy, plain
 
@@ -130,5 +131,6 @@ def measure(
         "examples/s",
         f"{shape}; same pipeline, one step a call, only the Adam differs",
         losses=[ours.results[-1], baseline.results[-1]],
+        busy_ratio=busy_ratio(ours, baseline),
     )
     return [against_plain, optimizer_alone]

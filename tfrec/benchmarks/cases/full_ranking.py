@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.benchmarks.synthetic import events
-from tfrec.benchmarks.timing import Row, in_fresh_process, in_turns, row
+from tfrec.benchmarks.timing import Row, busy_ratio, in_fresh_process, in_turns, row
 from tfrec.data.interactions import Interactions
 from tfrec.evaluation.evaluator import Evaluator
 from tfrec.evaluation.protocols import FullRanking
@@ -108,6 +108,7 @@ def measure(
         f"{shape}, seen items masked; {against}",
         at_most=at_most,
         error=task.error(ranking.results[-1]),
+        busy_ratio=busy_ratio(ranking, product),
     )
     evaluation, product = in_turns(task.evaluate, task.product, rounds)
     evaluated = row(
@@ -117,6 +118,7 @@ def measure(
         "s",
         f"{shape}, ranking and all metrics; {against}",
         recall=evaluation.results[-1][f"recall@{K}"],
+        busy_ratio=busy_ratio(evaluation, product),
     )
     peak = in_fresh_process(__name__, str(users), str(items), str(seed))
     memory = row(

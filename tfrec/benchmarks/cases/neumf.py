@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.benchmarks.synthetic import events
-from tfrec.benchmarks.timing import Row, in_turns, row
+from tfrec.benchmarks.timing import Row, busy_ratio, in_turns, row
 from tfrec.data.interactions import Interactions
 from tfrec.models.ranking.neumf import NeuMF
 
@@ -104,5 +104,6 @@ def measure(
             "baseline: plain Keras, Adam, one step a call, slices-shuffle-batch",
             at_least=at_least,
             losses=[ours.results[-1], baseline.results[-1]],
+            busy_ratio=busy_ratio(ours, baseline),
         )
     ]

@@ -50,8 +50,15 @@ class NegativeSampler:
                 raise ValueError(f"alpha={alpha} needs the items' counts.")
             weights = counts[first:].astype(np.float64) ** alpha
             weights[counts[first:] == 0] = 0
+            if not weights.any():
+                raise ValueError(
+                    f"alpha={alpha} has nothing to draw: no item of the vocabulary "
+                    "occurs in the events; check their item ids."
+                )
             self.cumulative = tf.constant(np.cumsum(weights) / weights.sum())
         self.known: tf.Tensor | None = None
+        if known is not None:
+            known = known[known % size >= first]  # an unknown item is never drawn
         if known is not None and len(known):
             _, taken = np.unique(known // size, return_counts=True)
             if taken.max() >= size - first:
@@ -135,12 +142,22 @@ class NegativeSampler:
 def sampler_of(
     source: Source, alpha: float | None = None, avoid_known: bool = True
 ) -> NegativeSampler:
-    """The negative sampler over a source's item vocabulary."""
-    column = source.spec.item_column
+    """The negative sampler over a source's item vocabulary.
+
+    Args:
+        source: The events.
+        alpha: Exponent of the popularity; None for uniform.
+        avoid_known: Whether known positives of a known user are never drawn.
+    """
+    user, column = source.spec.user_column, source.spec.item_column
+    known = source.known if avoid_known else None
+    if known is not None and user.hash_bins is None:
+        # Unknown users share an index, and together they may have taken everything.
+        known = known[known >= user.first * column.size]
     return NegativeSampler(
         column.first if column.hash_bins is None else column.size,
         column.size,
         source.item_counts if alpha is not None else None,
         alpha,
-        source.known if avoid_known else None,
+        known,
     )

@@ -85,8 +85,17 @@ def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
         source: The events.
         names: Event columns, and sequences of items, which are filled with what the
             user did strictly before the event.
+
+    Raises:
+        ValueError: The events lack one of the columns.
     """
     spec = source.spec
+    for name in names:
+        if name not in source.columns and getattr(spec[name], "of", None) != spec.item:
+            raise ValueError(
+                f"{source.name} has no values for column '{name}': load it, or drop it "
+                "with spec.select(...)."
+            )
     stored = {n: tf.constant(source.columns[n]) for n in names if n in source.columns}
     sequences = [spec[n] for n in names if n not in stored]
     if sequences:

@@ -1,0 +1,54 @@
+# Two commands, each from nothing but Python 3.10 to 3.13:
+#   make demo    train, compare, export and serve on real ratings
+#   make test    the test suite
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# PYTHON=... chooses; else the first that can make an environment.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.10 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
+	2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+PACKAGING := setup.cfg pyproject.toml
+
+.PHONY: demo test lint types bench help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   real MovieLens: train, compare, export, serve (5 minutes)"
+	@echo "make test   the test suite (15 minutes on two cores)"
+	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/tfrec demo
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+bench: $(VENV)/demo.stamp
+	$(BIN)/tfrec bench speed
+
+$(VENV)/venv.stamp:
+	@test -n "$(PYTHON)" || { echo "tfrec needs Python 3.10 to 3.13 with venv: \
+	install one, or name it with make PYTHON=/path/to/python."; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@# The pip that old Pythons bring resolves these requirements for hours.
+	@$(PIP) --upgrade pip
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/venv.stamp $(PACKAGING)
+	@echo "Installing tfrec and TensorFlow into $(VENV), once."
+	$(PIP) --editable '.[movielens]'
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/venv.stamp $(PACKAGING)
+	@echo "Installing tfrec, TensorFlow and the test tools into $(VENV), once."
+	$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,5 @@
+"""The command line: ``tfrec``."""
+
+from tfrec.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,183 @@
+"""A training run on disk: settings, results, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfrec.cli import config_file
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+    from tfrec.models.base import Recommender
+
+CONFIG, METRICS, HISTORY = "config.yaml", "metrics.json", "history.csv"
+MODEL, CURVE, TITLES = "model.keras", "learning_curve.png", "titles.csv"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one training run.
+
+    Results appear in the folder when they are whole, ``metrics.json`` last: a folder
+    that holds it is a finished run. Until then everything is in ``unfinished/``.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.folder / METRICS).is_file()
+
+    @property
+    def folder_of_run(self) -> bool:
+        """Whether the folder holds a run, finished or not."""
+        return self.finished or self.unfinished.is_dir()
+
+    @property
+    def unfinished(self) -> Path:
+        """Where the state of a run that goes on is kept."""
+        return self.folder / "unfinished"
+
+    def begin(self, settings: dict[str, Any], overwrite: bool) -> bool:
+        """Makes ready to train with these settings.
+
+        Args:
+            settings: All settings of the run, resolved.
+            overwrite: Whether what is there may go.
+
+        Returns:
+            Whether an interrupted run of the same settings is there to be resumed.
+
+        Raises:
+            ValueError: The folder holds a finished run, an interrupted one with other
+                settings, or anything else.
+        """
+        if self.finished and not overwrite:
+            raise ValueError(
+                f"{self.folder} holds a finished run: choose another --out, or pass "
+                "--overwrite."
+            )
+        state = self.unfinished / CONFIG
+        if state.is_file():
+            changed = self._changed(config_file.read(state), settings)
+            if changed is None:
+                return True
+            if not overwrite:
+                raise ValueError(
+                    f"{self.folder} holds an interrupted run with {changed}: the same "
+                    "settings resume it, --overwrite starts anew."
+                )
+            shutil.rmtree(self.unfinished)
+        elif not self.finished and self.folder.is_dir() and any(self.folder.iterdir()):
+            raise ValueError(
+                f"{self.folder} is not empty and holds no run: choose another --out."
+            )
+        write(state, config_file.dump(settings))
+        return False
+
+    def _changed(self, there: dict[str, Any], settings: dict[str, Any]) -> str | None:
+        """The first setting that differs from the interrupted run's, in words."""
+        here = config_file.loads(config_file.dump(settings))
+        for name in {**there, **here}:
+            if there.get(name) != here.get(name):
+                return f"{name} {there.get(name)}, not {here.get(name)}"
+        return None
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        """Moves the results in place, ``metrics.json`` last, and clears the state."""
+        write(
+            self.unfinished / METRICS,
+            json.dumps(metrics, indent=2, ensure_ascii=False) + "\n",
+        )
+        (self.folder / METRICS).unlink(missing_ok=True)
+        for name in (MODEL, CONFIG, HISTORY, CURVE, TITLES, METRICS):
+            if (self.unfinished / name).exists():
+                os.replace(self.unfinished / name, self.folder / name)
+        shutil.rmtree(self.unfinished)
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of a finished run."""
+        return config_file.read(self.folder / CONFIG)
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a text file beside its place and moves it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def find(path: Path) -> Run | None:
+    """The run that a path names: its folder, or the model file in it.
+
+    Returns:
+        None when the path is a model file of its own.
+
+    Raises:
+        ValueError: Neither.
+    """
+    if path.suffix == ".keras" and path.is_file():
+        run = Run(path.parent)
+        return run if run.finished and path.name == MODEL else None
+    run = Run(path)
+    if run.finished:
+        return run
+    if run.unfinished.is_dir():
+        raise ValueError(
+            f"{path} holds an interrupted run: give the same `tfrec train` command "
+            "again to end it."
+        )
+    what = "is no run of `tfrec train`" if path.exists() else "does not exist"
+    raise ValueError(f"{path} {what}: name a run's folder or a .keras file.")
+
+
+def load_model(path: Path) -> Recommender:
+    """The model of a run, or of a ``.keras`` file.
+
+    Raises:
+        ValueError: Neither is there.
+    """
+    run = find(path)
+    from tfrec import models
+
+    return models.load(run.folder / MODEL if run else path)
+
+
+def write_titles(path: Path, data: Interactions) -> None:
+    """Writes the titles of a data set's items, if it has any."""
+    if data.item_names is None:
+        return
+    column = data.spec.item_column
+    if column.hash_bins is not None:
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow([column.name, "title"])
+        titles = data.item_names[column.first :]
+        rows.writerows(zip(column.vocabulary, titles, strict=True))
+
+
+def read_titles(path: Path) -> dict[str, str]:
+    """Titles by item id as text; empty when the run knows none."""
+    run = find(path)
+    file = (run.folder if run else path.parent) / TITLES
+    if not file.is_file():
+        return {}
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = csv.reader(lines)
+        next(rows)
+        return dict(rows)

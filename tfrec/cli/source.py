@@ -1,0 +1,243 @@
+"""Which data a command works on: the flags, and loading what they name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfrec.cli import quiet
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+    from tfrec.data.mapping import Mapping
+
+MAPPING = ("user", "item", "label", "timestamp", "item_names", "column", "time_unit")
+SPLITS = ("temporal", "leave_last_out", "random")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data by name or file, and how they are split.
+
+    Attributes:
+        data: Name of a data set, or a file.
+        data_dir: Folder of archives and caches; None for the default.
+        user: Column of user ids, for files; so on for the next four.
+        item: Column of item ids.
+        label: Column of labels.
+        timestamp: Column of event times.
+        item_names: Column of titles.
+        column: Further columns, ``name=side:kind``.
+        time_unit: Unit of numeric event times.
+        columns: Columns that models read; None for all.
+        split: Name of the split.
+    """
+
+    data: str = "movielens"
+    data_dir: str | None = None
+    user: str | None = None
+    item: str | None = None
+    label: str | None = None
+    timestamp: str | None = None
+    item_names: str | None = None
+    column: tuple[str, ...] = ()
+    time_unit: str | None = None
+    columns: tuple[str, ...] | None = None
+    split: str = "temporal"
+
+    @classmethod
+    def take(cls, values: dict[str, Any]) -> Source:
+        """The settings among ``values``; missing ones take their default."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: values[name] for name in names if name in values})
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether ``data`` is a directory of `tfrec data prepare`."""
+        return (Path(self.data) / "meta.json").is_file()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether ``data`` is a path rather than the name of a data set."""
+        from tfrec import datasets
+
+        if self.data in datasets.names():
+            return False
+        return Path(self.data).exists() or "." in Path(self.data).name
+
+    def mapping(self) -> Mapping:
+        """Roles of the columns of a file.
+
+        Raises:
+            ValueError: The user or the item column is not named.
+        """
+        from tfrec.data.mapping import Mapping
+        from tfrec.data.readers import open_table
+
+        missing = [name for name in ("user", "item") if not getattr(self, name)]
+        if missing:
+            found = ", ".join(open_table(self.data).names())
+            raise ValueError(
+                f"{self.data} needs --{' and --'.join(missing)}: name the column of "
+                f"{' and of '.join(missing)} ids, out of {found}."
+            )
+        return Mapping(
+            str(self.user),
+            str(self.item),
+            self.label,
+            self.timestamp,
+            declared(self.column),
+            time_unit=self.time_unit or "s",
+        )
+
+    def load(self) -> Interactions:
+        """Loads the data, whole.
+
+        Raises:
+            ValueError: Unknown data set, a flag for files given with a data set, or
+                what the loader refuses.
+        """
+        from tfrec import datasets
+        from tfrec.data.interactions import Interactions
+
+        if self.is_file:
+            data = self._from_file()
+        else:
+            self._refuse_mapping("is a data set that names its own columns")
+            with quiet.data_sets():
+                data = datasets.load(self.data, data_dir=self.data_dir)
+        if not isinstance(data, Interactions):
+            raise ValueError(
+                f"data set '{self.data}' comes in parts for `tfrec bench published`: "
+                "choose another."
+            )
+        if self.columns:
+            data = data.with_spec(data.spec.select(*self.columns))
+        return data
+
+    def parts(self) -> tuple[Any, Interactions, Interactions]:
+        """Training, validation and test events; prepared ones train from disk."""
+        if not self.is_prepared:
+            return self.load().split(self.split)
+        from tfrec.data import tfrecord
+
+        self._refuse_mapping("is prepared data, whose columns are decided")
+        if self.columns:
+            raise ValueError(
+                f"--columns chooses among data in memory, and {self.data} is prepared "
+                "data: prepare it with the columns wanted."
+            )
+        return (
+            tfrecord.open(self.data),
+            tfrecord.load(self.data, "valid"),
+            tfrecord.load(self.data, "test"),
+        )
+
+    def _refuse_mapping(self, why: str) -> None:
+        given = [name for name in MAPPING if getattr(self, name)]
+        if given:
+            raise ValueError(
+                f"--{given[0].replace('_', '-')} is for files, and '{self.data}' "
+                f"{why}: leave it out."
+            )
+
+    def _from_file(self) -> Interactions:
+        from tfrec import datasets
+
+        mapping = self.mapping()
+        return datasets.from_file(
+            self.data,
+            mapping.user,
+            mapping.item,
+            mapping.label,
+            mapping.timestamp,
+            columns=mapping.columns,
+            item_names=self.item_names,
+            time_unit=mapping.time_unit,
+        )
+
+
+def declared(words: tuple[str, ...]) -> dict[str, Any]:
+    """``name=side:kind`` words as the readers take them.
+
+    Raises:
+        ValueError: A word without name or kind.
+    """
+    columns = {}
+    for word in words:
+        name, equals, kind = word.partition("=")
+        if not (name and equals and kind):
+            raise ValueError(
+                f"--column {word} is not NAME=SIDE:KIND: write "
+                f"{name or 'genres'}=item:bag, for example."
+            )
+        columns[name] = kind
+    return columns
+
+
+split_option = click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    default="temporal",
+    show_default=True,
+    help="How events are held out.",
+)
+
+
+def mapping_options(command: Callable) -> Callable:
+    """Flags that say which column of a file is what."""
+    return _apply(
+        command,
+        click.option("--user", metavar="COLUMN", help="Column of user ids (files)."),
+        click.option("--item", metavar="COLUMN", help="Column of item ids (files)."),
+        click.option("--label", metavar="COLUMN", help="Column of labels (files)."),
+        click.option(
+            "--timestamp", metavar="COLUMN", help="Column of event times (files)."
+        ),
+        click.option(
+            "--item-names", metavar="COLUMN", help="Column of item titles (files)."
+        ),
+        click.option(
+            "--column",
+            metavar="NAME=SIDE:KIND",
+            multiple=True,
+            help="A further column (files), for example genres=item:bag. Sides: user, "
+            "item, context. Kinds: string, int64, bag, number, zscore, log, quantile, "
+            "text, infer.",
+        ),
+        click.option(
+            "--time-unit",
+            type=click.Choice(["s", "ms", "us", "ns"]),
+            help="Unit of numeric event times (files); s by default.",
+        ),
+    )
+
+
+def data_options(command: Callable) -> Callable:
+    """Flags that name the data and the columns of a file."""
+    return _apply(
+        mapping_options(command),
+        click.option(
+            "--data",
+            metavar="NAME|FILE",
+            default="movielens",
+            show_default=True,
+            help="A data set, or a CSV, TSV, Parquet or libSVM file.",
+        ),
+        click.option(
+            "--data-dir",
+            metavar="FOLDER",
+            help="Where archives are and prepared data go; TFREC_DATA_DIR by default.",
+        ),
+    )
+
+
+def _apply(command: Callable, *options: Callable) -> Callable:
+    for option in reversed(options):
+        command = option(command)
+    return command

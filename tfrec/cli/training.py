@@ -1,0 +1,161 @@
+"""What ``tfrec train`` does once TensorFlow is there."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfrec.cli import callbacks, output, progress
+from tfrec.cli.run import CURVE, MODEL, TITLES, Run, write_titles
+from tfrec.cli.source import Source
+from tfrec.evaluation import Evaluator, RankingCallback, protocols
+from tfrec.models import registry
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+    from tfrec.models.base import Recommender
+
+K = 10
+
+
+def train(
+    name: str, settings: dict[str, Any], folder: Path, overwrite: bool
+) -> dict[str, Any]:
+    """Trains a model and writes its run.
+
+    Args:
+        name: Registry name.
+        settings: All flags by name, resolved.
+        folder: Where the run shall stand.
+        overwrite: Whether a run that is there may be replaced.
+
+    Returns:
+        What ``metrics.json`` holds.
+
+    Raises:
+        ValueError: Whatever data, model or folder refuse.
+    """
+    source = Source.take(settings)
+    if source.is_file:
+        settings = {**settings, "data": str(Path(source.data).resolve())}
+    parts = source.parts()
+    model = _model(name, settings, parts[0])
+    run = Run(folder)
+    resumed = run.begin(settings, overwrite)
+    done = callbacks.epochs_done(run.unfinished / "backup") if resumed else 0
+    if resumed:
+        output.note(
+            f"resuming the run in {folder} after epoch {done} of {settings['epochs']}."
+        )
+    clock = progress.Stopwatch()
+    best, epochs = _fit(model, parts, settings, run.unfinished, done)
+    seconds = clock()
+    protocol = protocol_of(model, parts[1])
+    metrics = {
+        "model": name,
+        "class": type(model).__name__,
+        "data": parts[0].name,
+        "parameters": model.count_params(),
+        "epochs": epochs,
+        "best_epoch": best,
+        "seconds": round(seconds, 3),
+        "validation": Evaluator(parts[1], protocol).evaluate(model).to_dict(),
+        "test": Evaluator(parts[2], protocol).evaluate(model).to_dict(),
+    }
+    model.save(run.unfinished / MODEL)
+    write_titles(run.unfinished / TITLES, parts[0])
+    run.finish(metrics)
+    return metrics
+
+
+def _model(name: str, settings: dict[str, Any], train: Interactions) -> Recommender:
+    kind = registry.get(name)
+    fields = [field.name for field in dataclasses.fields(kind.Config)]
+    return kind(train.spec, **{field: settings[field] for field in fields})
+
+
+def protocol_of(model: Recommender, data: Interactions, k: int = K) -> Any:
+    """The protocol that fits a model, ranked lists no longer than the catalogue."""
+    protocol = protocols.natural(model, data)
+    if isinstance(protocol, protocols.FullRanking):
+        column = model.spec.item_column
+        return dataclasses.replace(protocol, k=min(k, column.size - column.first))
+    return protocol
+
+
+def monitored(protocol: Any) -> tuple[str, str]:
+    """The number by which epochs are compared, and whether it is ``max`` or ``min``."""
+    if isinstance(protocol, protocols.FullRanking):
+        return f"val_ndcg@{max(protocol.cutoffs)}", "max"
+    if isinstance(protocol, protocols.RatingPrediction):
+        return "val_rmse", "min"
+    return "val_auc", "max"
+
+
+def _fit(
+    model: Recommender,
+    parts: tuple[Interactions, ...],
+    settings: dict[str, Any],
+    folder: Path,
+    done: int,
+) -> tuple[int, int]:
+    """Trains; returns the epoch that is kept and the number of epochs."""
+    model.compile()
+    protocol = protocol_of(model, parts[1])
+    learns = bool(model.trainable_variables)
+    monitor, mode = monitored(protocol)
+    every = settings["validate_every"]
+    watched = monitor if learns and every <= settings["epochs"] else None
+    chain, history = callbacks.training(
+        folder, done, watched, mode, settings.get("patience")
+    )
+    # What a resumed run draws differs from what its first epochs drew.
+    batches = parts[0].batches(
+        model, settings["batch_size"], seed=settings["seed"] + done
+    )
+    try:
+        model.fit(
+            batches,
+            epochs=settings["epochs"] if learns else 1,
+            callbacks=[RankingCallback(parts[1], protocol, every), *chain],
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        output.note("the same command resumes this run after its last whole epoch.")
+        raise
+    finally:
+        chain[0].close()
+    _plot(history.rows, folder)
+    if watched is None:
+        return len(history.rows), len(history.rows)
+    model.load_weights(str(folder / "best" / "weights")).expect_partial()
+    numbers = [row.get(monitor) for row in history.rows]
+    values = [value for value in numbers if value is not None]
+    best = (max if mode == "max" else min)(values)
+    return numbers.index(best) + 1, len(numbers)
+
+
+def _plot(rows: list[dict[str, float]], folder: Path) -> None:
+    from tfrec.evaluation import plots
+
+    columns = {name: [row.get(name, float("nan")) for row in rows] for name in rows[-1]}
+    plots.learning_curve(columns, folder / CURVE)
+
+
+def show(metrics: dict[str, Any], folder: Path) -> None:
+    """Prints what a run found."""
+    validation, test = metrics["validation"], metrics["test"]
+    rows = [
+        [name, f"{value:.4f}", f"{test['metrics'][name]:.4f}"]
+        for name, value in validation["metrics"].items()
+        if name in test["metrics"]
+    ]
+    title = f"{metrics['class']} on {metrics['data']}: {test['protocol']}"
+    columns = ("metric", "validation", "test")
+    console = output.console()
+    console.print(output.table(title, columns, rows, columns[1:]))
+    console.print(
+        f"epoch {metrics['best_epoch']} of {metrics['epochs']} kept, "
+        f"{metrics['parameters']:,} weights, {metrics['seconds']:.1f} s; {folder}/"
+    )

@@ -20,7 +20,7 @@ def _neumf(batch_size: int, steps: int, at_least: float | None = None) -> Any:
 
         return neumf.measure(
             batch_size,
-            steps // 4 if quick else steps,
+            steps // 2 if quick else steps,
             2 if quick else 5,
             seed,
             positives=100_000 if quick else 1_000_000,
@@ -33,7 +33,7 @@ def _neumf(batch_size: int, steps: int, at_least: float | None = None) -> Any:
 def _deepfm(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import deepfm
 
-    steps, rounds = (4, 2) if quick else (16, 5)
+    steps, rounds = (6, 2) if quick else (12, 5)
     return deepfm.measure(4096, steps, rounds, seed, at_least=2.5)
 
 
@@ -50,7 +50,7 @@ def _epoch_end(quick: bool, seed: int) -> list[Row]:
 
 
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
-    "neumf_256": _neumf(256, 800, at_least=3.5),
+    "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
     "deepfm_1.7m": _deepfm,
     "full_ranking": _full_ranking,

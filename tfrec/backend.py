@@ -39,7 +39,9 @@ def keras_tuner() -> ModuleType:
 
     keras-tuner does a bare ``import keras``, finds Keras 3 and then rejects every
     Keras 2 model (keras-tuner issue 1039). While it is imported, and only then, the
-    name ``keras`` stands for ``tf_keras``.
+    names ``keras`` and ``tensorflow.keras`` stand for ``tf_keras``; the second one
+    because TensorFlow settled it when it was imported, which may have been before
+    tfrec.
 
     Raises:
         ImportError: keras-tuner was imported earlier and holds Keras 3.
@@ -55,17 +57,18 @@ def keras_tuner() -> ModuleType:
                 "tfrec.backend.keras_tuner() instead of importing keras_tuner."
             )
         return module
-    hidden = {
-        name: sys.modules.pop(name)
-        for name in list(sys.modules)
-        if name == "keras" or name.startswith("keras.")
-    }
-    sys.modules["keras"] = tf_keras
+    hidden = {name: sys.modules.pop(name) for name in _keras_modules()}
+    sys.modules.update({"keras": tf_keras, "tensorflow.keras": tf_keras})
     try:
         import keras_tuner as module
     finally:
-        for name in list(sys.modules):
-            if name == "keras" or name.startswith("keras."):
-                del sys.modules[name]
+        for name in _keras_modules():
+            del sys.modules[name]
         sys.modules.update(hidden)
     return module
+
+
+def _keras_modules() -> list[str]:
+    roots = ("keras", "tensorflow.keras")
+    parts = tuple(f"{root}." for root in roots)
+    return [name for name in sys.modules if name in roots or name.startswith(parts)]

@@ -18,7 +18,13 @@ Side = Literal["user", "item", "context"]
 PADDING: dict[str, Any] = {"string": "", "int64": -1}
 
 
-def _check_table(name: str, vocabulary: tuple, hash_bins: int | None, oov: int) -> None:
+def _check_table(
+    name: str,
+    vocabulary: tuple,
+    hash_bins: int | None,
+    oov: int,
+    dtype: str = "string",
+) -> None:
     if hash_bins is not None and (vocabulary or hash_bins < 1):
         raise ValueError(
             f"column '{name}': hash_bins={hash_bins} must be positive and stand "
@@ -28,6 +34,11 @@ def _check_table(name: str, vocabulary: tuple, hash_bins: int | None, oov: int) 
         raise ValueError(f"column '{name}': oov={oov} must be at least 1.")
     if len(set(vocabulary)) != len(vocabulary):
         raise ValueError(f"column '{name}': the vocabulary repeats a value.")
+    if PADDING[dtype] in vocabulary:
+        raise ValueError(
+            f"column '{name}': the vocabulary holds {PADDING[dtype]!r}, which stands "
+            "for padding; leave it out."
+        )
 
 
 def _check_length(name: str, max_len: int | None) -> None:
@@ -85,7 +96,7 @@ class Categorical(_Table):
             raise ValueError(
                 f"column '{self.name}': dtype '{self.dtype}' is not string or int64."
             )
-        _check_table(self.name, self.vocabulary, self.hash_bins, self.oov)
+        _check_table(self.name, self.vocabulary, self.hash_bins, self.oov, self.dtype)
         _check_length(self.name, self.max_len)
 
     @cached_property
@@ -117,7 +128,8 @@ class Numeric:
         normalisation: None, ``zscore``, ``log`` or ``quantile``.
         mean: Learned mean (of ``log(1 + x)`` for ``log``).
         std: Learned standard deviation.
-        boundaries: Learned quantiles, ascending.
+        boundaries: Learned quantiles at equal steps of probability, ascending; a
+            frequent value stands there several times.
     """
 
     kind: ClassVar[str] = "numeric"
@@ -151,9 +163,7 @@ class Numeric:
             )
         if self.normalisation == "quantile":
             cuts = np.quantile(values, np.linspace(0, 1, quantiles))
-            return dataclasses.replace(
-                self, boundaries=tuple(float(v) for v in np.unique(cuts))
-            )
+            return dataclasses.replace(self, boundaries=tuple(cuts.tolist()))
         if self.normalisation == "log":
             values = np.log1p(np.maximum(values, 0))
         return dataclasses.replace(

@@ -23,7 +23,7 @@ class Lookup(tf.Module):
         self.column = column
         self.dtype = tf.as_dtype(getattr(column, "dtype", "string"))
         self.table = None
-        if column.hash_bins is None:
+        if len(column.vocabulary):  # TensorFlow refuses an empty table
             keys = np.asarray(column.vocabulary, object)
             with tf.init_scope():
                 self.table = tf.lookup.StaticHashTable(
@@ -39,14 +39,13 @@ class Lookup(tf.Module):
         column = self.column
         text = values if self.dtype == tf.string else tf.strings.as_string(values)
         padding = values == "" if self.dtype == tf.string else values == -1
-        if self.table is None:
-            found = 1 + tf.strings.to_hash_bucket_fast(text, column.hash_bins)
-        else:
-            unknown = tf.ones_like(text, tf.int64)
-            if column.oov > 1:
-                unknown += tf.strings.to_hash_bucket_fast(text, column.oov)
+        buckets = column.hash_bins or column.oov
+        found = tf.ones_like(text, tf.int64)
+        if buckets > 1:
+            found += tf.strings.to_hash_bucket_fast(text, buckets)
+        if self.table is not None:
             known = self.table.lookup(values)
-            found = tf.where(known < 0, unknown, known)
+            found = tf.where(known < 0, found, known)
         return tf.cast(tf.where(padding, tf.zeros_like(found), found), tf.int32)
 
 
@@ -122,25 +121,36 @@ def normalise(column: Numeric, values: tf.Tensor) -> tf.Tensor:
 
     Returns:
         ``(batch, *shape)`` float32.
+
+    Raises:
+        ValueError: Quantiles were never learned.
     """
+    if column.normalisation == "quantile" and len(column.boundaries) < 2:
+        raise ValueError(
+            f"column '{column.name}' has no quantiles: learn them with "
+            "column.fit(values) and put the column into the spec."
+        )
     missing = tf.math.is_nan(values)
     if column.normalisation == "quantile":
-        cuts = tf.constant(column.boundaries, tf.float32)
-        last = max(len(column.boundaries) - 1, 1)
-        flat = tf.reshape(values, [-1])
-        low = tf.clip_by_value(
-            tf.searchsorted(cuts, flat, side="right") - 1, 0, max(last - 1, 0)
-        )
-        high = tf.minimum(low + 1, len(column.boundaries) - 1)
-        width = tf.gather(cuts, high) - tf.gather(cuts, low)
-        part = tf.math.divide_no_nan(flat - tf.gather(cuts, low), width)
-        rank = (tf.cast(low, tf.float32) + tf.clip_by_value(part, 0.0, 1.0)) / last
-        return tf.where(missing, 0.5, tf.reshape(rank, tf.shape(values)))
+        return tf.where(missing, 0.5, _rank(column, values))
     if column.normalisation == "log":
         values = tf.math.log1p(tf.maximum(values, 0.0))
     if column.normalisation is not None:
-        values = (values - column.mean) / column.std
-    return tf.where(missing, 0.0, values)
+        return tf.where(missing, 0.0, (values - column.mean) / column.std)
+    return tf.where(missing, column.mean, values)
+
+
+def _rank(column: Numeric, values: tf.Tensor) -> tf.Tensor:
+    """Share of the data that is at most as large as each value."""
+    cuts = tf.constant(column.boundaries, tf.float32)
+    last = len(column.boundaries) - 1
+    flat = tf.reshape(values, [-1])
+    # Of equal quantiles the last, so that a frequent value has its whole share.
+    low = tf.clip_by_value(tf.searchsorted(cuts, flat, side="right") - 1, 0, last - 1)
+    begin, end = tf.gather(cuts, low), tf.gather(cuts, low + 1)
+    part = tf.math.divide_no_nan(flat - begin, end - begin)
+    part = tf.where(flat >= end, 1.0, tf.maximum(part, 0.0))
+    return tf.reshape((tf.cast(low, tf.float32) + part) / last, tf.shape(values))
 
 
 class Inputs(keras.layers.Layer):
@@ -154,7 +164,8 @@ class Inputs(keras.layers.Layer):
     def __init__(
         self, spec: FeatureSpec, names: tuple[str, ...], **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        # Under mixed precision Keras would round numbers before they are normalised.
+        super().__init__(autocast=False, **kwargs)
         self.spec, self.names = spec, tuple(names)
         self.columns: dict[str, InputColumn] = {}
         tables: dict[str, Lookup] = {}
@@ -180,9 +191,8 @@ class Inputs(keras.layers.Layer):
             elif name in features and name in self.columns:
                 result[name] = self.columns[name](features[name])
             elif name in features:
-                column = self.spec[name]
-                value = features[name]
-                result[name] = (
-                    normalise(column, value) if isinstance(column, Numeric) else value
-                )
+                column, value = self.spec[name], features[name]
+                if isinstance(column, Numeric):
+                    value = normalise(column, tf.cast(value, tf.float32))
+                result[name] = value
         return result

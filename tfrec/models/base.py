@@ -55,7 +55,7 @@ class Recommender(keras.Model):
         config: Config | None = None,
         **hyper_parameters: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(autocast=False)  # the layers cast, after normalisation
         self.spec = (
             spec if isinstance(spec, FeatureSpec) else FeatureSpec.from_dict(spec)
         )

@@ -198,7 +198,8 @@ def times(values: pa.Array, unit: str) -> pa.Array:
     if pa.types.is_temporal(values.type):
         exact = values.cast(pa.timestamp("us"))
         require_present(exact, "event time")
-        return pc.floor_temporal(exact, unit="second").cast(pa.int64(), safe=False)
+        seconds = pc.floor_temporal(exact, unit="second").cast(pa.timestamp("s"))
+        return seconds.cast(pa.int64())
     if not pa.types.is_integer(values.type):
         values = _whole_or_float(values)
     require_present(values, "event time")

@@ -31,7 +31,8 @@ class NCFSplit:
         train: 994,169 events of 6,040 users and 3,706 movies.
         test: The last event of each user; its past is ``train``.
         candidates: ``(6040, 99)`` int32 item indices, row by row those of ``test``, for
-            :class:`tfrec.evaluation.SampledNegatives`.
+            :class:`tfrec.evaluation.SampledNegatives`. For 156 users the published
+            negatives hold the test item itself; the authors rank it once.
     """
 
     train: Interactions

@@ -28,11 +28,25 @@ Reader = Callable[[int, bool, tf.Tensor, int | None], tf.data.Dataset]
 class Source(Protocol):
     """Where events come from: memory (:class:`Interactions`) or TFRecord files."""
 
-    spec: FeatureSpec
-    users: dict[str, np.ndarray]
-    items: dict[str, np.ndarray]
-    item_counts: np.ndarray
-    known: np.ndarray
+    @property
+    def spec(self) -> FeatureSpec:
+        """The columns."""
+
+    @property
+    def users(self) -> dict[str, np.ndarray]:
+        """User-side columns by user index."""
+
+    @property
+    def items(self) -> dict[str, np.ndarray]:
+        """Item-side columns by item index."""
+
+    @property
+    def item_counts(self) -> np.ndarray:
+        """``(item table rows,)`` int64 number of events of each item index."""
+
+    @property
+    def known(self) -> np.ndarray:
+        """Sorted int64 keys ``user * item table rows + item`` of all events."""
 
     def __len__(self) -> int: ...
 

@@ -1,0 +1,130 @@
+"""Ranking among candidates: by hand, drawn as promised, and labelled as sampled."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tfrec.evaluation import Evaluator, SampledNegatives
+from tfrec.evaluation.sampled import draw
+
+
+def indices(data, letters):
+    return np.stack(
+        [data.spec.encode("item_id", np.array(list(r), object)) for r in letters]
+    )
+
+
+@pytest.fixture
+def asked(tiny):
+    """ann is asked for b, ann for c, bob for f, cat (cold) for a."""
+    return tiny.take(np.array([0, 1, 3, 4]))
+
+
+def test_by_hand(asked, tiny_model):
+    # Scores fall from a to f: b is 1st of b d e, c is 2nd of c a f, f is last of f c d.
+    stored = indices(asked, ["de", "af", "cd", "bc"])
+    protocol = SampledNegatives(k=(1, 2, 3), candidates=stored)
+    result = Evaluator(asked, protocol).evaluate(tiny_model)
+    assert list(result.per_user["hit_rate@1"]) == [1, 0, 0]
+    assert list(result.per_user["hit_rate@2"]) == [1, 1, 0]
+    assert list(result.per_user["hit_rate@3"]) == [1, 1, 1]
+    np.testing.assert_allclose(
+        result.per_user["ndcg@3"], [1, 1 / math.log2(3), 1 / math.log2(4)]
+    )
+    np.testing.assert_allclose(result.per_user["mrr@3"], [1, 1 / 2, 1 / 3])
+    assert result["hit_rate@1"] == pytest.approx(1 / 3)
+    assert (result.users, result.events, result.cold_users) == (2, 3, 1)
+    assert result.left_out == {"user cold": 1}
+
+
+def test_results_are_labelled(asked, tiny_model):
+    stored = indices(asked, ["de", "af", "cd", "bc"])
+    result = Evaluator(asked, SampledNegatives(1, stored)).evaluate(tiny_model)
+    assert result.sampled
+    assert result.to_dict()["sampled"] is True
+    assert result.protocol.startswith("SAMPLED: each item among 2 negatives (stored)")
+    assert "seed 3" in SampledNegatives(1, seed=3).describe()
+
+
+def test_a_constant_model_finds_nothing(asked, from_scores):
+    model = from_scores(asked, np.zeros((4, 6)))
+    protocol = SampledNegatives(k=2, negatives=2)
+    assert Evaluator(asked, protocol).evaluate(model)["hit_rate@2"] == 0
+
+
+def test_draws_keep_their_promises(world):
+    rows = np.arange(0, len(world), 2)
+    drawn = draw(world, rows, 20, seed=5)
+    assert drawn.shape == (200, 20)
+    first = world.spec.item_column.first
+    assert first <= drawn.min()
+    assert drawn.max() < world.spec.item_column.size
+    for row, negatives in zip(rows, drawn, strict=True):
+        user = world.user[row]
+        taken = set(world.item[world.user == user])
+        taken |= set(world.past.item[world.past.user == user])
+        assert len(set(negatives)) == 20
+        assert not set(negatives) & taken
+
+
+def test_draws_are_uniform_over_what_is_left(world):
+    rows = np.zeros(4000, int)
+    user = world.user[0]
+    taken = set(world.item[world.user == user]) | set(
+        world.past.item[world.past.user == user]
+    )
+    left = 50 - len(taken)
+    counts = np.bincount(draw(world, rows, 5, seed=0).reshape(-1), minlength=52)
+    share = counts[[i for i in range(2, 52) if i not in taken]] / 4000
+    error = math.sqrt(5 / left * (1 - 5 / left) / 4000)
+    assert np.abs(share - 5 / left).max() < 5 * error
+
+
+def test_draws_are_seeded(world):
+    rows = np.arange(len(world))
+    one, same, other = (draw(world, rows, 10, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_the_same_seed_gives_the_same_metrics(world, from_scores):
+    model = from_scores(world, np.random.default_rng(0).normal(size=(60, 50)))
+    results = [
+        Evaluator(world, SampledNegatives(k=5, negatives=9, seed=seed)).evaluate(model)
+        for seed in (1, 1, 2)
+    ]
+    assert results[0].metrics == results[1].metrics != results[2].metrics
+    # A random model finds 5 of 10 in half of the cases.
+    assert results[0]["hit_rate@5"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_all_that_is_left_can_be_drawn(tiny):
+    # bob has taken a, b and f: c, d and e are left.
+    drawn = draw(tiny, np.array([3]), 3, seed=0)
+    np.testing.assert_array_equal(np.sort(drawn), indices(tiny, ["cde"]))
+    with pytest.raises(ValueError, match="all but 3 of the items"):
+        draw(tiny, np.array([3]), 4, seed=0)
+
+
+def test_refusals_of_stored_candidates(asked, tiny_model):
+    stored = indices(asked, ["de", "af", "cd", "bc"])
+    with pytest.raises(
+        ValueError, match="2 rows of stored candidates for the 4 events"
+    ):
+        Evaluator(asked, SampledNegatives(1, stored[:2])).evaluate(tiny_model)
+    with pytest.raises(ValueError, match="candidates reach from 0 to"):
+        raw = stored - stored.min()
+        Evaluator(asked, SampledNegatives(1, raw)).evaluate(tiny_model)
+
+
+def test_a_diverged_model_is_refused(asked, from_scores):
+    model = from_scores(asked, np.full((4, 6), np.nan))
+    with pytest.raises(ValueError, match="no finite score"):
+        Evaluator(asked, SampledNegatives(1, negatives=2)).evaluate(model)
+
+
+def test_nothing_to_measure(asked, tiny_model):
+    cold = asked.take(np.array([3]))
+    with pytest.raises(ValueError, match="none of the 1 events"):
+        Evaluator(cold, SampledNegatives(1, negatives=2)).evaluate(tiny_model)

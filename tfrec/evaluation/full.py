@@ -1,0 +1,192 @@
+"""Full ranking: every item of the catalogue, for every user with a relevant one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfrec import metrics
+from tfrec.evaluation.protocols import FullRanking
+from tfrec.evaluation.ranking import Ranked, Ranker, Seen, hits
+from tfrec.evaluation.result import Result, mean_and_error
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+    from tfrec.models.base import Recommender
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Who is measured, and what is relevant for them.
+
+    Attributes:
+        users: ``(n,)`` int32 user indices, ascending.
+        relevant: Sorted int64 keys ``user * items + column``.
+        count: ``(n,)`` relevant items of each user, 1 or more.
+        items: Size of the catalogue.
+        cold_users: Users left out because nothing was known of them.
+        left_out: Events left out, by reason.
+    """
+
+    users: np.ndarray
+    relevant: np.ndarray
+    count: np.ndarray
+    items: int
+    cold_users: int
+    left_out: dict[str, int]
+
+
+def past_of(data: Interactions) -> Interactions:
+    """What was known before the events.
+
+    Raises:
+        ValueError: The data is no part of a split, so nothing says what was known.
+    """
+    if data.past is None:
+        raise ValueError(
+            f"{data.name} has no past, so nothing says which items a user has seen: "
+            "evaluate on the validation or test part of data.split(...)."
+        )
+    return data.past
+
+
+def identified(data: Interactions) -> np.ndarray:
+    """``(n,)`` bool by event: the user is in the vocabulary (or the ids are hashed)."""
+    column = data.spec.user_column
+    return data.user >= (column.first if column.hash_bins is None else 1)
+
+
+def warm(data: Interactions) -> np.ndarray:
+    """``(n,)`` bool by event: the user is identified and has a past event."""
+    return identified(data) & (np.diff(past_of(data).timeline.start)[data.user] > 0)
+
+
+def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
+    """Collects the relevant items of the users to be measured.
+
+    Raises:
+        ValueError: No past, or no user is left.
+    """
+    spec, past = data.spec, past_of(data)
+    column, size = spec.item_column, spec.item_column.size
+    left_out: dict[str, int] = {}
+
+    keep = np.ones(len(data), bool)
+    if protocol.min_label is not None:
+        keep = data.label >= protocol.min_label
+        left_out["label too low"] = int(np.sum(~keep))
+    known_item = data.item >= column.first
+    left_out["item outside the vocabulary"] = int(np.sum(keep & ~known_item))
+    keep &= known_item
+
+    known_user = warm(data) if protocol.users == "known" else identified(data)
+    cold_users = len(np.unique(data.user[keep & ~known_user]))
+    left_out["user cold"] = int(np.sum(keep & ~known_user))
+    keep &= known_user
+
+    keys = data.user[keep].astype(np.int64) * size + data.item[keep]
+    distinct = np.unique(keys)
+    left_out["repeated"] = len(keys) - len(distinct)
+    if protocol.exclude_seen:
+        new = np.isin(distinct, past.known, assume_unique=True, invert=True)
+        left_out["item seen before"] = int(np.sum(~new))
+        distinct = distinct[new]
+    if not len(distinct):
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
+        raise ValueError(
+            f"none of the {len(data)} events of {data.name} can be measured "
+            f"({reasons}): relax the protocol or split the data otherwise."
+        )
+    user, item = np.divmod(distinct, size)
+    users, count = np.unique(user, return_counts=True)
+    items = size - column.first
+    return Truth(
+        users.astype(np.int32),
+        user * items + item - column.first,
+        count,
+        items,
+        cold_users,
+        {reason: n for reason, n in left_out.items() if n},
+    )
+
+
+def make_ranker(model: Recommender, protocol: FullRanking, memory: int) -> Ranker:
+    """The ranker of a model, deep enough for every cutoff of the protocol.
+
+    Raises:
+        ValueError: A cutoff is larger than the catalogue, or there is no catalogue.
+    """
+    column = model.spec.item_column
+    if column.hash_bins is not None:
+        raise ValueError(
+            f"column '{column.name}' is hashed, so there is no catalogue to rank: give "
+            "it a vocabulary."
+        )
+    items = column.size - column.first
+    return Ranker(model.catalogue_scores, items, max(protocol.cutoffs), memory)
+
+
+def evaluate(
+    model: Recommender,
+    name: str,
+    data: Interactions,
+    protocol: FullRanking,
+    truth: Truth,
+    ranker: Ranker,
+) -> Result:
+    """Ranks for all users of ``truth`` and measures the lists.
+
+    Raises:
+        ValueError: The model gives items no finite score.
+    """
+    seen = Seen.of(past_of(data)) if protocol.exclude_seen else None
+    queries = partial(data.queries, names=tuple(model.query_columns))
+    ranked = ranker(truth.users, queries, model.catalogue_state(), seen)
+    _check_complete(name, truth, ranked, seen)
+    found = hits(ranked.columns, truth.users, truth.relevant, truth.items)
+
+    values: dict[str, float] = {}
+    errors: dict[str, float] = {}
+    per_user: dict[str, np.ndarray] = {}
+    for k in protocol.cutoffs:
+        for metric, function in metrics.RANKING.items():
+            per_user[f"{metric}@{k}"] = function(found, truth.count, k)
+    counts = past_of(data).item_counts[data.spec.item_column.first :]
+    lists = {
+        f"{metric}@{k}": function(ranked.columns[:, :k], counts)
+        for metric, function in metrics.LISTS.items()
+        for k in protocol.cutoffs
+    }
+    for metric, each in {**per_user, **lists}.items():
+        values[metric], errors[metric] = mean_and_error(each)
+    for k in protocol.cutoffs:
+        values[f"coverage@{k}"] = metrics.coverage(ranked.columns[:, :k], truth.items)
+        values[f"gini@{k}"] = metrics.gini(ranked.columns[:, :k], truth.items)
+    return Result(
+        model=name,
+        data=data.name,
+        protocol=protocol.describe(),
+        sampled=protocol.sampled,
+        metrics=values,
+        standard_error=errors,
+        users=len(truth.users),
+        events=len(truth.relevant),
+        cold_users=truth.cold_users,
+        left_out=truth.left_out,
+        user=truth.users,
+        per_user=per_user,
+    )
+
+
+def _check_complete(name: str, truth: Truth, ranked: Ranked, seen: Seen | None) -> None:
+    taken = 0 if seen is None else np.diff(seen.start)[truth.users]
+    k = ranked.columns.shape[1]
+    short = np.sum(ranked.columns >= 0, axis=1) < np.minimum(k, truth.items - taken)
+    if short.any():
+        raise ValueError(
+            f"{name} gives no finite score to items of {int(short.sum())} of "
+            f"{len(short)} users: has training diverged? Lower the learning rate."
+        )

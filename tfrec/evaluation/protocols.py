@@ -1,0 +1,213 @@
+"""What is measured, and on whom: frozen descriptions that stand in every table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+    from tfrec.models.base import Recommender
+
+
+def _cutoffs(k: int | tuple[int, ...]) -> tuple[int, ...]:
+    cutoffs = tuple(k) if isinstance(k, tuple | list) else (k,)
+    if not cutoffs or any(not isinstance(c, Integral) or c < 1 for c in cutoffs):
+        raise ValueError(f"k={k!r} must be a positive whole number, or several.")
+    return tuple(sorted({int(cutoff) for cutoff in cutoffs}))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Base of all protocols.
+
+    Attributes:
+        sampled: Whether ranks are among a few candidates only. Such numbers are larger
+            than those of a full ranking and not comparable with them, nor with those
+            of other candidates; every table says so.
+    """
+
+    sampled: ClassVar[bool] = False
+
+    def describe(self) -> str:
+        """One line for the caption of a table."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class FullRanking(Protocol):
+    """The whole catalogue is ranked for each user.
+
+    Attributes:
+        k: Cutoff, or several.
+        exclude_seen: Whether items of the user's past are never ranked. Relevant items
+            that the user had already taken are then left out, and counted.
+        users: ``known`` leaves out, and counts, users without any past event;
+            ``all`` ranks for them too. Users outside the vocabulary share one index and
+            are left out in any case.
+        min_label: Only events with this label or more are relevant; None for all.
+    """
+
+    k: int | tuple[int, ...] = 10
+    exclude_seen: bool = True
+    users: Literal["known", "all"] = "known"
+    min_label: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _cutoffs(self.k))
+        if self.users not in ("known", "all"):
+            raise ValueError(f"users={self.users!r} must be 'known' or 'all'.")
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The cutoffs in ascending order."""
+        return _cutoffs(self.k)
+
+    def describe(self) -> str:
+        """One line for the caption of a table."""
+        parts = ["full ranking of the catalogue"]
+        parts.append(
+            "seen items left out" if self.exclude_seen else "seen items ranked too"
+        )
+        if self.users == "all":
+            parts.append("cold users included")
+        if self.min_label is not None:
+            parts.append(f"relevant: label >= {self.min_label:g}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class EventRanking(Protocol):
+    """The whole catalogue is ranked for each event, with the event's own context.
+
+    The event's item is the only relevant one, and an item with the same score is ranked
+    before it. Items the user has taken are ranked too. The protocol of the TFRS
+    tutorials, for models that read time or another context column.
+
+    Attributes:
+        k: Cutoff, or several.
+    """
+
+    k: int | tuple[int, ...] = 100
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _cutoffs(self.k))
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The cutoffs in ascending order."""
+        return _cutoffs(self.k)
+
+    def describe(self) -> str:
+        """One line for the caption of a table."""
+        return "full ranking of the catalogue for each event, seen items ranked too"
+
+
+@dataclass(frozen=True, eq=False)
+class SampledNegatives(Protocol):
+    """Each event's item is ranked among a few others (He et al. 2017, section 4.1).
+
+    An event is a unit of its own: its item is the only relevant one, and a candidate
+    with the same score is ranked before it, so that a constant model finds nothing.
+
+    Attributes:
+        k: Cutoff, or several.
+        candidates: ``(events, negatives)`` int32 item indices, stored with the data;
+            None to draw them.
+        negatives: How many to draw for each event: uniformly, different from each
+            other, never an item that the user has taken before or takes in this data.
+        seed: Seed of the draw.
+    """
+
+    sampled: ClassVar[bool] = True
+
+    k: int | tuple[int, ...] = 10
+    candidates: np.ndarray | None = field(default=None, repr=False)
+    negatives: int = 99
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _cutoffs(self.k))
+        if self.candidates is not None:
+            if self.candidates.ndim != 2 or self.candidates.dtype.kind != "i":
+                raise ValueError(
+                    f"candidates of shape {self.candidates.shape} and type "
+                    f"{self.candidates.dtype} must be (events, negatives) indices."
+                )
+            object.__setattr__(self, "negatives", self.candidates.shape[1])
+        if self.negatives < 1:
+            raise ValueError(f"negatives={self.negatives} must be 1 or more.")
+        if max(self.cutoffs) > self.negatives + 1:
+            raise ValueError(
+                f"k={max(self.cutoffs)} is more than the {self.negatives + 1} "
+                "candidates of an event: choose a smaller k, or more negatives."
+            )
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The cutoffs in ascending order."""
+        return _cutoffs(self.k)
+
+    def describe(self) -> str:
+        """One line for the caption of a table."""
+        origin = f"drawn with seed {self.seed}" if self.candidates is None else "stored"
+        return (
+            f"SAMPLED: each item among {self.negatives} negatives ({origin}); "
+            "not comparable with a full ranking"
+        )
+
+
+@dataclass(frozen=True)
+class RatingPrediction(Protocol):
+    """The label of each event is predicted: RMSE and MAE, in units of the label.
+
+    Attributes:
+        clip: Lowest and highest rating to which predictions are cut; None for none.
+    """
+
+    clip: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.clip is not None and not self.clip[0] < self.clip[1]:
+            raise ValueError(f"clip={self.clip} must be (lowest, highest).")
+
+    def describe(self) -> str:
+        """One line for the caption of a table."""
+        if self.clip is None:
+            return "rating prediction"
+        return f"rating prediction, cut to [{self.clip[0]:g}, {self.clip[1]:g}]"
+
+
+@dataclass(frozen=True)
+class BinaryClassification(Protocol):
+    """The chance of a positive label: AUC, GAUC by user, and logloss of the logits.
+
+    Attributes:
+        min_label: Labels from here on are positive; None when labels are 0 and 1.
+    """
+
+    min_label: float | None = None
+
+    def describe(self) -> str:
+        """One line for the caption of a table."""
+        if self.min_label is None:
+            return "binary classification"
+        return f"binary classification, positive: label >= {self.min_label:g}"
+
+
+def natural(model: Recommender, data: Interactions) -> Protocol:
+    """The protocol that fits what a model learns.
+
+    A model of labelled pairs is measured by its labels, binary or not; any other by a
+    full ranking.
+    """
+    from tfrec.data.views import Pairs
+
+    view = model.view()
+    if isinstance(view, Pairs) and not view.negatives and data.spec.label is not None:
+        binary = bool(np.isin(data.label, (0, 1)).all())
+        return BinaryClassification() if binary else RatingPrediction()
+    return FullRanking()

@@ -1,0 +1,89 @@
+"""What an evaluation found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Metrics of one model on one data set under one protocol.
+
+    Attributes:
+        model: Name of the model.
+        data: Name of the data.
+        protocol: The protocol in one line.
+        sampled: Whether ranks are among sampled candidates only.
+        metrics: Value by name, such as ``ndcg@10``.
+        standard_error: Standard error by name, where the metric has one: of the mean
+            over users (or events), by which the users could have been others.
+        users: Number of users measured.
+        events: Number of events measured.
+        cold_users: Users left out because nothing was known of them.
+        left_out: Number of events left out, by reason.
+        user: ``(n,)`` user index of each row of ``per_user``.
+        per_user: Value of each user (of each event, in protocols of events), for
+            paired tests and distributions.
+        seconds: Time taken.
+    """
+
+    model: str
+    data: str
+    protocol: str
+    sampled: bool
+    metrics: dict[str, float]
+    standard_error: dict[str, float]
+    users: int
+    events: int
+    cold_users: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    user: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32), repr=False)
+    per_user: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    seconds: float = 0.0
+
+    def __getitem__(self, metric: str) -> float:
+        return self.metrics[metric]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the arrays, as JSON takes it: None where there is no error."""
+        return {
+            "model": self.model,
+            "data": self.data,
+            "protocol": self.protocol,
+            "sampled": self.sampled,
+            "metrics": dict(self.metrics),
+            "standard_error": {
+                name: None if math.isnan(error) else error
+                for name, error in self.standard_error.items()
+            },
+            "users": self.users,
+            "events": self.events,
+            "cold_users": self.cold_users,
+            "left_out": dict(self.left_out),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Result:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            ValueError: A field is missing or unknown.
+        """
+        try:
+            errors = values["standard_error"]
+            known = {k: math.nan if e is None else e for k, e in errors.items()}
+            return cls(**{**values, "standard_error": known})
+        except (AttributeError, KeyError, TypeError) as why:
+            raise ValueError(f"these are not the fields of a result: {why}.") from why
+
+
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Mean of independent values and its standard error (NaN for a single value)."""
+    if len(values) < 2:
+        return float(values.mean()), math.nan
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))

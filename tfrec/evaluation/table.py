@@ -1,0 +1,199 @@
+"""A table of results: for terminals, notebooks, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tfrec.evaluation.result import Result
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDTH = 120
+LOWER_IS_BETTER = ("rmse", "mae", "logloss")
+NEITHER_IS_BETTER = ("popularity", "novelty", "gini", "coverage")
+AT_ONE_CUTOFF = ("recall", "ndcg", "mrr", "coverage", "novelty")
+AT_SEVERAL = ("recall", "ndcg")
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Results of several models under one protocol.
+
+    Attributes:
+        results: One for each model, in the order they were asked for.
+    """
+
+    results: tuple[Result, ...]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A flat dict for each model; errors end in ``_standard_error``."""
+        return [_flat(result) for result in self.results]
+
+    @property
+    def caption(self) -> str:
+        """What was measured, on whom."""
+        one = self.results[0]
+        cold = f", {one.cold_users:,} cold users left out" if one.cold_users else ""
+        return (
+            f"{one.data}: {one.protocol}. {one.users:,} users, {one.events:,} events"
+            f"{cold}. ± standard error."
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """The metrics that the table shows; ``rows`` have all."""
+        names = list(self.results[0].metrics)
+        cutoffs = [name for name in names if name.startswith("recall@")]
+        if not cutoffs:
+            return names
+        shown = AT_ONE_CUTOFF if len(cutoffs) == 1 else AT_SEVERAL
+        return [n for n in names if n.partition("@")[0] in shown]
+
+    def best(self, metric: str) -> float | None:
+        """The best value, None for a metric without better and worse."""
+        name = metric.partition("@")[0]
+        if name in NEITHER_IS_BETTER or len(self.results) < 2:
+            return None
+        choose = min if name in LOWER_IS_BETTER else max
+        return choose(result.metrics[metric] for result in self.results)
+
+    def __rich__(self) -> Table:
+        return self._table("[bold]", "[/bold]", "Best in bold.")
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        terminal = sys.stdout.isatty()
+        table = (
+            self.__rich__() if terminal else self._table("", " *", "Best with a star.")
+        )
+        text = io.StringIO()
+        width = None if terminal else WIDTH
+        console = Console(file=text, force_terminal=terminal, width=width)
+        console.print(table)
+        return text.getvalue().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in ["model", *self.columns])
+        body = "".join(
+            "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+            for cells in self._cells("<b>", "</b>", html.escape)
+        )
+        caption = html.escape(f"{self.caption} Best in bold.")
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )
+
+    def to_json(self, path: str | Path) -> None:
+        """Writes all results, beside and renamed."""
+        document = {
+            "caption": self.caption,
+            "results": [result.to_dict() for result in self.results],
+        }
+
+        def write(file: TextIO) -> None:
+            json.dump(document, file, indent=1, ensure_ascii=False, allow_nan=False)
+            file.write("\n")
+
+        _write(Path(path), write)
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Report:
+        """Reads what :meth:`to_json` wrote, without values by user.
+
+        Raises:
+            ValueError: The file is not a report.
+        """
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(tuple(Result.from_dict(r) for r in document["results"]))
+        except (KeyError, TypeError, ValueError) as why:
+            raise ValueError(f"{path} is no report of ours: {why}.") from why
+
+    def to_csv(self, path: str | Path) -> None:
+        """Writes ``rows``, beside and renamed; a cell is empty where there is none."""
+        rows = self.rows
+        names = list(dict.fromkeys(name for row in rows for name in row))
+
+        def write(file: TextIO) -> None:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+        _write(Path(path), write)
+
+    def _table(self, before: str, after: str, legend: str) -> Table:
+        from rich.box import SIMPLE_HEAD
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            caption=escape(f"{self.caption} {legend}"),
+            caption_justify="left",
+        )
+        table.add_column("model", no_wrap=True)
+        for metric in self.columns:
+            table.add_column(metric, justify="right")
+        for cells in self._cells(before, after, escape):
+            table.add_row(*cells)
+        return table
+
+    def _cells(
+        self, before: str, after: str, escape: Callable[[str], str]
+    ) -> list[list[str]]:
+        best = {metric: self.best(metric) for metric in self.columns}
+        return [
+            [escape(result.model)]
+            + [
+                f"{before}{number(result, metric)}{after}"
+                if result.metrics[metric] == best[metric]
+                else number(result, metric)
+                for metric in self.columns
+            ]
+            for result in self.results
+        ]
+
+
+def number(result: Result, metric: str) -> str:
+    """A value as tables show it, with its error if it has one: ``0.1234 ±0.0056``."""
+    error = result.standard_error.get(metric, math.nan)
+    digits = 4 if abs(result.metrics[metric]) < 10 else 2
+    text = f"{result.metrics[metric]:.{digits}f}"
+    return text if math.isnan(error) else f"{text} ±{error:.{digits}f}"
+
+
+def _flat(result: Result) -> dict[str, Any]:
+    values = result.to_dict()
+    metrics, errors = values.pop("metrics"), values.pop("standard_error")
+    left_out = values.pop("left_out")
+    for name, value in metrics.items():
+        values[name] = value
+        if errors.get(name) is not None:
+            values[f"{name}_standard_error"] = errors[name]
+    values["left_out"] = sum(left_out.values())
+    return values
+
+
+def _write(path: Path, write: Callable[[TextIO], None]) -> None:
+    beside = path.with_name(path.name + ".writing")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            write(file)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

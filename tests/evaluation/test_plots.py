@@ -40,7 +40,8 @@ def test_learning_curve(drawn, tmp_path):
     height, width = image.imread(path).shape[:2]
     assert (width, height) == (1050, 945)
     upper, lower = drawn[0].axes
-    assert (upper.get_ylabel(), lower.get_ylabel()) == ("loss", "metric")
+    assert upper.get_ylabel() == "loss, mean of the epoch"
+    assert lower.get_ylabel() == "validation metric"
     assert lower.get_xlabel() == "epoch"
     assert legend(upper) == ["loss", "val_loss"]
     assert legend(lower) == ["val_ndcg@10", "val_recall@10"]
@@ -59,7 +60,7 @@ def test_values_of_some_epochs(drawn, tmp_path):
 
 def test_one_panel_when_there_is_no_metric(drawn, tmp_path):
     plots.learning_curve({"loss": [1, 0.5]}, tmp_path / "curve.png")
-    assert [axes.get_ylabel() for axes in drawn[0].axes] == ["loss"]
+    assert [axes.get_ylabel() for axes in drawn[0].axes] == ["loss, mean of the epoch"]
 
 
 def test_nothing_to_draw(tmp_path, tiny, tiny_model):

@@ -52,7 +52,7 @@ def learning_curve(
     }
     losses = {name: p for name, p in points.items() if "loss" in name}
     others = {name: p for name, p in points.items() if name not in losses}
-    panels = [("loss", losses), ("metric", others)]
+    panels = [("loss, mean of the epoch", losses), ("validation metric", others)]
     panels = [(label, panel) for label, panel in panels if panel]
 
     figure = _figure(len(panels))
@@ -62,6 +62,7 @@ def learning_curve(
             _line(place, number, x, y, name, marked=len(x) <= 30)
         place.set_ylabel(label)
         _finish(place)
+    figure.align_ylabels(axes)
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     axes[-1].set_xlim(0.5, epochs + 0.5)
@@ -118,7 +119,9 @@ def recall_over_k(
     place.set_xlabel("k, items recommended")
     place.set_ylabel(f"{metric}@k, mean over users")
     place.set_title(
-        f"{results[0].data}\n{results[0].protocol}", fontsize="small", loc="left"
+        f"{results[0].data}\n{results[0].protocol}; bands: one standard error",
+        fontsize="small",
+        loc="left",
     )
     _finish(place)
     return _save(figure, path)

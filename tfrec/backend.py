@@ -50,13 +50,12 @@ def keras_tuner() -> ModuleType:
     import tf_keras
 
     if "keras_tuner" in sys.modules:
-        module = sys.modules["keras_tuner"]
         if sys.modules["keras_tuner.src.backend.config"].keras is not tf_keras:
             raise ImportError(
                 "keras_tuner was imported before tfrec and holds Keras 3: use "
                 "tfrec.backend.keras_tuner() instead of importing keras_tuner."
             )
-        return module
+        return sys.modules["keras_tuner"]
     hidden = {name: sys.modules.pop(name) for name in _keras_modules()}
     sys.modules.update({"keras": tf_keras, "tensorflow.keras": tf_keras})
     try:

@@ -111,7 +111,7 @@ def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
                 "with spec.select(...)."
             )
     stored = {n: tf.constant(source.columns[n]) for n in names if n in source.columns}
-    sequences = [spec[n] for n in names if n not in stored]
+    sequences = {n: spec.length(n) or 1 for n in names if n not in stored}
     if sequences:
         line = source.timeline
         items, before = tf.constant(line.items), tf.constant(line.before)
@@ -119,13 +119,13 @@ def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
 
     def gather(rows: tf.Tensor) -> Tensors:
         block = {name: tf.gather(values, rows) for name, values in stored.items()}
-        for column in sequences:
+        for name, length in sequences.items():
             end = tf.gather(before, rows)
             lowest = tf.gather(start, tf.gather(users, rows))
-            begin = tf.maximum(lowest, end - column.max_len)
-            place = begin[:, None] + tf.range(column.max_len, dtype=tf.int64)
+            begin = tf.maximum(lowest, end - length)
+            place = begin[:, None] + tf.range(length, dtype=tf.int64)
             found = tf.gather(items, tf.minimum(place, tf.size(items, tf.int64) - 1))
-            block[column.name] = tf.where(place < end[:, None], found, 0)
+            block[name] = tf.where(place < end[:, None], found, 0)
         return block
 
     def read(block: int, shuffle: bool, seed: tf.Tensor, per_user: int | None) -> Any:

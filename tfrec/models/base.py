@@ -13,7 +13,7 @@ from tfrec.features import FeatureSpec
 from tfrec.layers.embedding import seed_stream
 from tfrec.layers.inputs import Inputs
 from tfrec.models.catalogue import Catalogue
-from tfrec.models.config import Config
+from tfrec.models.config import Config as BaseConfig
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -34,8 +34,8 @@ class Recommender(keras.Model):
 
     Args:
         spec: The columns of the data.
-        config: Hyper-parameters; the rest of the arguments when None.
-        **hyper_parameters: Fields of ``Config``.
+        config: Hyper-parameters; the defaults when None.
+        **hyper_parameters: Fields of ``Config``, in place of those in ``config``.
 
     Raises:
         ValueError: Unknown hyper-parameter, or a value of the wrong type.
@@ -43,7 +43,7 @@ class Recommender(keras.Model):
 
     paper: ClassVar[str]
     objective: ClassVar[str]
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[BaseConfig]] = BaseConfig
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -52,14 +52,17 @@ class Recommender(keras.Model):
     def __init__(
         self,
         spec: FeatureSpec | dict[str, Any],
-        config: Config | None = None,
+        config: BaseConfig | None = None,
         **hyper_parameters: Any,
     ) -> None:
         super().__init__(autocast=False)  # the layers cast, after normalisation
         self.spec = (
             spec if isinstance(spec, FeatureSpec) else FeatureSpec.from_dict(spec)
         )
-        self.config = config or self.Config.make(hyper_parameters)
+        if config is None or hyper_parameters:
+            given = config.to_dict() if config else {}
+            config = self.Config.make({**given, **hyper_parameters})
+        self.config: Any = config
         self.seeds = seed_stream(self.config.seed)
         self.columns_layer = Inputs(self.spec, self.columns)
         self.catalogue = Catalogue(self.spec, self.item_columns, self.query_columns)
@@ -122,7 +125,8 @@ class Recommender(keras.Model):
     def cold(self, features: Tensors) -> tf.Tensor:
         """``(batch,)`` bool: the model knows nothing of this query.
 
-        That is: an unknown user id, no history, and no other user or context column.
+        That is: an unknown user id, no known item in a history, and no other user or
+        context column.
         """
         spec, inputs = self.spec, self.lookup(features)
         users = inputs[self.query_columns[0]]
@@ -133,7 +137,9 @@ class Recommender(keras.Model):
                     return tf.zeros_like(cold)
                 cold &= inputs[name] < spec.user_column.first
             elif spec[name].kind == "sequence":
-                cold &= tf.reduce_all(inputs[name] == 0, axis=1)
+                table = spec.table(name)
+                nothing = table.first if table.hash_bins is None else 1
+                cold &= tf.reduce_all(inputs[name] < nothing, axis=1)
             else:
                 return tf.zeros_like(cold)
         return cold

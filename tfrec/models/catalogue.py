@@ -54,7 +54,7 @@ class Catalogue(keras.layers.Layer):
                     "build the model with that data's spec."
                 )
         line = data.timeline
-        arrays = {
+        arrays: dict[str, np.ndarray] = {
             "counts": data.item_counts.astype(np.float32),
             "start": line.start.astype(np.int64),
             "seen": line.items,

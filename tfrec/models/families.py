@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.models.base import Recommender
 
 Tensors = dict[str, tf.Tensor]
 PAIRS = 65_536
@@ -28,12 +29,20 @@ def cosine_to_all(vectors: tf.Tensor, items: tf.Tensor, first: int) -> tf.Tensor
     return tf.matmul(chosen, unit, transpose_b=True)
 
 
-class FactorScorer:
+class FactorScorer(Recommender):
     """Scores that are dot products: ``query(x) . item(y)``.
 
     Subclasses give ``query(inputs)`` and ``item(inputs)``, both ``(batch, dim)``, over
     looked-up inputs.
     """
+
+    def query(self, inputs: Tensors) -> tf.Tensor:
+        """Looked-up query columns to ``(batch, dim)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no query vectors.")
+
+    def item(self, inputs: Tensors) -> tf.Tensor:
+        """Looked-up item columns to ``(batch, dim)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no item vectors.")
 
     def call(self, features: Tensors, training: bool | None = None) -> tf.Tensor:
         """Pair scores ``(batch,)``."""
@@ -71,11 +80,20 @@ class FactorScorer:
         return cosine_to_all(vectors, items, self.spec.item_column.first)
 
 
-class PairScorer:
+class PairScorer(Recommender):
     """Scores that need the pair: the network runs over every user-item pair.
 
-    Users are taken in groups so that one pass holds about 65,000 pairs.
+    Users are taken in groups so that one pass holds about 65,000 pairs. Subclasses give
+    ``pair_scores`` and ``item_vectors``.
     """
+
+    def pair_scores(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
+        """Looked-up columns of pairs to ``(batch,)`` float32 logits."""
+        raise NotImplementedError(f"{type(self).__name__} scores no pairs.")
+
+    def item_vectors(self, inputs: Tensors) -> tf.Tensor:
+        """Looked-up item columns to ``(items, dim)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no item vectors.")
 
     def catalogue_state(self) -> Tensors:
         """The looked-up columns of all items."""
@@ -115,7 +133,7 @@ class PairScorer:
         return cosine_to_all(vectors, items, self.spec.item_column.first)
 
 
-class BatchLoss:
+class BatchLoss(Recommender):
     """Training on ``batch_loss(features, weight, training)`` of a whole batch.
 
     For losses that contrast examples and have no per-example target. ``fit``,
@@ -131,10 +149,16 @@ class BatchLoss:
     def metrics(self) -> list[keras.metrics.Metric]:
         """The mean loss and what the user compiled."""
         if not self.contrastive:
-            return super().metrics  # type: ignore[misc]
+            return super().metrics
         if not hasattr(self, "_loss_mean"):
             self._loss_mean = keras.metrics.Mean(name="loss")
-        return [self._loss_mean, *super().metrics]  # type: ignore[misc]
+        return [self._loss_mean, *super().metrics]
+
+    def batch_loss(
+        self, features: Tensors, weight: tf.Tensor | None, training: bool
+    ) -> tf.Tensor:
+        """The loss of a batch, a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} has no batch loss.")
 
     def _step(self, data: Any, training: bool) -> tf.Tensor:
         features, _, weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -144,7 +168,7 @@ class BatchLoss:
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step down the batch loss."""
         if not self.contrastive:
-            return super().train_step(data)  # type: ignore[misc]
+            return super().train_step(data)
         with tf.GradientTape() as tape:
             loss = self._step(data, True)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -156,6 +180,6 @@ class BatchLoss:
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The batch loss without a step."""
         if not self.contrastive:
-            return super().test_step(data)  # type: ignore[misc]
+            return super().test_step(data)
         self.metrics[0].update_state(self._step(data, False))
         return {"loss": self.metrics[0].result()}

@@ -1,0 +1,134 @@
+"""Data, split and protocol of the published numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfrec import datasets
+from tfrec.data.interactions import Interactions
+from tfrec.errors import did_you_mean
+from tfrec.evaluation.protocols import EventRanking, Protocol, SampledNegatives
+from tfrec.features import Categorical, FeatureSpec, Numeric, Text
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a published number was measured on.
+
+    Attributes:
+        title: Data and split in a few words.
+        spec: The columns that models read.
+        train: What models learn from.
+        test: What they are measured on.
+        protocol: How.
+        metrics: The metrics to report.
+    """
+
+    title: str
+    spec: FeatureSpec
+    train: Interactions
+    test: Interactions
+    protocol: Protocol
+    metrics: tuple[str, ...]
+
+
+def ncf(data_dir: str | Path | None) -> Task:
+    """MovieLens 1M, split and 99 stored negatives of He et al. 2017."""
+    split = datasets.load("movielens/ncf", data_dir)
+    return Task(
+        title="ML-1M, NCF split",
+        spec=split.train.spec,
+        train=split.train,
+        test=split.test,
+        protocol=SampledNegatives(k=10, candidates=split.candidates),
+        metrics=("hit_rate@10", "ndcg@10"),
+    )
+
+
+def movielens_100k_top100(data_dir: str | Path | None) -> Task:
+    """MovieLens 100K, random 80/20, top 100 of all movies for each test event.
+
+    Columns of the TensorFlow Recommenders tutorial: user id, the time in a thousand
+    buckets and normalised; the movie's title as an id and as words.
+    """
+    data = _movies_by_title(datasets.load("movielens/100k", data_dir))
+    time = data.timestamp
+    if time is None:
+        raise ValueError(f"{data.name} has no timestamp, and the task reads it.")
+    buckets = np.linspace(time.min(), time.max(), 1000)
+    bucket = Categorical("time_bucket", "context", "int64", tuple(range(1001)))
+    when = Numeric("time", "context", normalisation="zscore").fit(time)
+    spec = data.spec.select("user_id", "movie_title", "title")
+    spec = spec.replace(bucket).replace(when)
+    place = np.searchsorted(buckets, time).astype(np.int32)
+    columns = {
+        **data.columns,
+        "time_bucket": place + bucket.first,
+        "time": time.astype(np.float32),
+    }
+    data = dataclasses.replace(data, spec=spec, columns=columns)
+    order = np.random.default_rng(42).permutation(len(data))
+    cut = int(0.8 * len(data))
+    train = data.take(order[:cut], name=f"{data.name}, random 80 %")
+    test = data.take(
+        order[cut:], name=f"{data.name}, random 20 %", past=train, train=train
+    )
+    return Task(
+        title="ML-100K, random 80/20",
+        spec=spec,
+        train=train,
+        test=test,
+        protocol=EventRanking(k=100),
+        metrics=("hit_rate@100",),
+    )
+
+
+def _movies_by_title(data: Interactions) -> Interactions:
+    """The same events with titles as item ids: a few movies of 100K share theirs."""
+    names, old = data.item_names, data.spec.item_column
+    if names is None:
+        raise ValueError(f"{data.name} has no titles, and the task reads them.")
+    titles, place, inverse = np.unique(
+        names[old.first :], return_index=True, return_inverse=True
+    )
+    item = Categorical("movie_title", "item", vocabulary=tuple(titles.tolist()))
+    text = data.spec["title"]
+    assert isinstance(text, Text)
+    index = np.concatenate([np.arange(old.first), inverse + item.first])
+    rows = np.concatenate([np.arange(item.first), place + old.first])
+    spec = FeatureSpec(
+        (data.spec.user_column, item, text),
+        user=data.spec.user,
+        item=item.name,
+        timestamp=data.spec.timestamp,
+    )
+    columns = {
+        data.spec.user: data.user,
+        item.name: index[data.item].astype(np.int32),
+        str(data.spec.timestamp): data.columns[str(data.spec.timestamp)],
+    }
+    return Interactions(
+        spec, columns, items={"title": data.items["title"][rows]}, name=data.name
+    )
+
+
+TASKS: dict[str, Callable[[str | Path | None], Task]] = {
+    "ncf": ncf,
+    "movielens_100k_top100": movielens_100k_top100,
+}
+
+
+def task(name: str, data_dir: str | Path | None = None) -> Task:
+    """A task by name.
+
+    Raises:
+        ValueError: No such task, or its data are not there.
+    """
+    if name not in TASKS:
+        raise ValueError(f"unknown task '{name}'; {did_you_mean(name, TASKS)}")
+    return TASKS[name](data_dir)

@@ -56,6 +56,11 @@ def load(path: str | Path) -> Recommender:
         raise ValueError(
             f"'{path}' is no saved model: give a .keras file written by model.save."
         ) from why
+    if not str(config.get("registered_name")).startswith("tfrec>"):
+        raise ValueError(
+            f"'{path}' holds a {config.get('class_name')}, which is no model of tfrec: "
+            "load it with tfrec.keras.models.load_model."
+        )
     for entry in registry.entries().values():
         if entry.class_name == config.get("class_name"):
             registry.get(entry.name)

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -209,14 +210,24 @@ def test_failures_leave_nothing_behind(ratings, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["bad.csv"]
 
 
-def test_a_write_that_fails_leaves_nothing_behind(ratings, tmp_path, monkeypatch):
-    def full(path, rows):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("tfrec.data.writers.write_shard", full)
-    with pytest.raises(ValueError, match=r"No space left on device.*nothing was kept"):
-        prepare(ratings, tmp_path / "out", MAPPING)
+@pytest.mark.parametrize("shuffle", ["True", "False"])
+def test_a_disk_that_fills_up_leaves_nothing_behind(
+    ratings, tmp_path, run_python, shuffle
+):
+    code = """
+        import resource, sys
+        from tfrec.data.mapping import Mapping
+        from tfrec.data.prepare import prepare
+        # No file may grow beyond ten kilobytes; writing more fails like a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        mapping = Mapping("user", "item", "rating", "time")
+        try:
+            prepare(sys.argv[1], sys.argv[2], mapping, shuffle=sys.argv[3] == "True")
+        except ValueError as error:
+            print(error)
+    """
+    said = run_python(code, ratings, tmp_path / "out", shuffle).strip()
+    assert re.fullmatch(r"writing to .*out failed \(.*\) and nothing was kept.*", said)
     assert not list(tmp_path.iterdir())
 
 

@@ -52,7 +52,7 @@ class Converter:
             block: Arrays = {}
             for source in sources:
                 try:
-                    block |= self._typed(source, batch[source])
+                    block |= self._typed(source, convert.plain(batch[source]))
                 except convert.BadValue as error:
                     place = self.file.place(row + error.row)
                     raise ValueError(

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tfrec.columns import Categorical, Column, Numeric, Text
 from tfrec.data.readers import TableFile
-from tfrec.data.values import MISSING, TIME_UNITS
+from tfrec.data.values import MISSING, TIME_UNITS, plain
 from tfrec.data.vocabulary import INTEGER
 from tfrec.errors import did_you_mean
 
@@ -149,7 +149,7 @@ def _by_word(name: str, word: str, head: pa.RecordBatch | None) -> Declared:
             f"{did_you_mean(wrong, known)}"
         )
     if kind == "infer":
-        kind = _inferred(head[name])  # type: ignore[index]
+        kind = _inferred(plain(head[name]))  # type: ignore[index]
         infer = kind == "string"
     else:
         infer = False
@@ -169,7 +169,7 @@ def _by_word(name: str, word: str, head: pa.RecordBatch | None) -> Declared:
 
 def _inferred(values: pa.Array) -> str:
     """Kind of a column by its first values: bag, ids, or numbers."""
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+    if pa.types.is_list(values.type):
         return "bag"
     if pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
         return "zscore"

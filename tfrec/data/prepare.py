@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ import pyarrow as pa
 
 from tfrec.columns import Column, Sequence
 from tfrec.data import streaming_split
-from tfrec.data.convert import Converter, typed
+from tfrec.data.convert import Arrays, Converter, typed
 from tfrec.data.describe import Description, describe
 from tfrec.data.fitting import Fit
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, open_table
 from tfrec.data.side_rows import SideRows
 from tfrec.data.tfrecord import PARTS, SCHEMA
-from tfrec.data.writers import OrderedShards, ShuffledShards
+from tfrec.data.writers import OrderedShards, Shards, ShuffledShards
 from tfrec.features import FeatureSpec
 
 __all__ = ["Description", "Prepared", "describe", "prepare"]
@@ -124,26 +124,21 @@ def prepare(
     sizes, spec = splitter.finish(), fit.spec()
     stored = _stored(spec, tables)
 
+    def raw_blocks() -> Iterator[tuple[Arrays, np.ndarray]]:
+        for block in converter.blocks(block_bytes):
+            raw = {name: _raw(spec, name, block[name]) for name in stored}
+            yield raw, splitter.sides(block)
+            report("writing", file.done())
+
     beside = out_dir.parent / f".{out_dir.name}.{uuid.uuid4().hex[:8]}"
-    beside.mkdir(parents=True)
     try:
-        writers = [
-            (ShuffledShards if shuffle and part == "train" else OrderedShards)(
-                beside, part, int(size), shard_rows, seed
-            )
+        beside.mkdir(parents=True)
+        kinds = (ShuffledShards if shuffle else OrderedShards, OrderedShards)
+        writers: list[Shards] = [
+            kinds[part != "train"](beside, part, int(size), shard_rows, seed)
             for part, size in zip(PARTS, sizes, strict=True)
         ]
-        for block in converter.blocks(block_bytes):
-            columns = {name: _raw(spec, name, block[name]) for name in stored}
-            sides = splitter.sides(block)
-            for number, writer in enumerate(writers):
-                rows = pa.array(np.flatnonzero(sides == number))
-                if len(rows):
-                    writer.add({n: v.take(rows) for n, v in columns.items()})
-            report("writing", file.done())
-        parts = {}
-        for part, writer in zip(PARTS, writers, strict=True):
-            parts[part] = writer.close(lambda share: report("shuffling", share))
+        parts = _write(writers, raw_blocks(), report)
         for table, name in zip(tables, ("users", "items"), strict=True):
             table.write(beside / f"{name}.parquet", spec)
         (beside / "spec.json").write_text(spec.to_json(), "utf8")
@@ -163,12 +158,26 @@ def prepare(
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return Prepared(
-        out_dir,
-        spec,
-        {part: meta["rows"] for part, meta in parts.items()},
-        {part: len(meta["shards"]) for part, meta in parts.items()},
-    )
+    rows = {part: shards["rows"] for part, shards in parts.items()}
+    files = {part: len(shards["shards"]) for part, shards in parts.items()}
+    return Prepared(out_dir, spec, rows, files)
+
+
+def _write(
+    writers: list[Shards],
+    blocks: Iterator[tuple[Arrays, np.ndarray]],
+    report: Progress,
+) -> dict[str, dict[str, Any]]:
+    """Deals rows to the parts; returns rows and shards of each."""
+    for columns, sides in blocks:
+        for number, writer in enumerate(writers):
+            rows = pa.array(np.flatnonzero(sides == number))
+            if len(rows):
+                writer.add({n: v.take(rows) for n, v in columns.items()})
+    return {
+        part: writer.close(lambda share: report("shuffling", share))
+        for part, writer in zip(PARTS, writers, strict=True)
+    }
 
 
 def _silent(stage: str, share: float) -> None:

@@ -57,13 +57,23 @@ def require_present(values: pa.Array, what: str) -> None:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether an Arrow type is a string type."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    """Whether an Arrow type is that of text."""
+    return pa.types.is_string(kind)
 
 
 def plain(values: pa.Array) -> pa.Array:
-    """Dictionary-encoded values as values."""
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+    """The same values in the one Arrow type for text and the one for lists.
+
+    Other writers of Parquet use dictionaries, 64-bit offsets and views.
+    """
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    kind = values.type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return values.cast(pa.string())
+    if pa.types.is_large_list(kind) or pa.types.is_list_view(kind):
+        return values.cast(pa.list_(kind.value_type))
+    return values
 
 
 def numbers(values: pa.Array) -> pa.Array:
@@ -75,7 +85,7 @@ def numbers(values: pa.Array) -> pa.Array:
     values = plain(values)
     if is_text(values.type):
         text = pc.utf8_trim_whitespace(values)
-        missing = pc.is_in(text, pa.array(MISSING, text.type))
+        missing = pc.is_in(text, pa.array(MISSING))
         text = pc.if_else(missing, None, text)
         try:
             result = text.cast(pa.float64())

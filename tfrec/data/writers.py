@@ -35,17 +35,23 @@ def write_shard(path: Path, rows: pa.Table) -> dict[str, Any]:
 
     Returns:
         ``file``, ``rows`` and ``bytes`` of the shard.
+
+    Raises:
+        OSError: The disk is full, or cannot be written.
     """
     import tensorflow as tf
 
     from tfrec.data.examples import serialise
 
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for start in range(0, len(rows), BLOCK):
-            block = rows.slice(start, BLOCK).combine_chunks()
-            columns = {n: block[n].combine_chunks() for n in block.column_names}
-            for example in serialise(columns):
-                writer.write(example)
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for start in range(0, len(rows), BLOCK):
+                block = rows.slice(start, BLOCK).combine_chunks()
+                columns = {n: block[n].combine_chunks() for n in block.column_names}
+                for example in serialise(columns):
+                    writer.write(example)
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from error
     return {"file": path.name, "rows": len(rows), "bytes": path.stat().st_size}
 
 

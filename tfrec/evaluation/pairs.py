@@ -86,7 +86,8 @@ def pair_graph(model: Recommender, features: Columns) -> Callable:
     def graph(features: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.reshape(tf.cast(model(features, training=False), tf.float32), [-1])
 
-    return graph
+    # The concrete function: TensorFlow would warn of the graphs of other models.
+    return graph.get_concrete_function()
 
 
 def score(

@@ -170,7 +170,8 @@ class Ranker:
             scores = tf.ensure_shape(scores, [None, self.items])
             return top_k(mask_pairs(scores, pairs), self.k)
 
-        return graph
+        # The concrete function: TensorFlow would warn of the graphs of other models.
+        return graph.get_concrete_function()
 
 
 def hits(

@@ -43,7 +43,7 @@ def report(
             model of labels is measured by RMSE and MAE (``bias_baseline`` then joins
             the table) or, when labels are 0 and 1, by AUC and logloss; any other by a
             full ranking with seen items left out.
-        epochs: Epochs for named models with weights to train; others take one.
+        epochs: Epochs for named models; those that count in one pass take one.
         batch_size: Examples in a batch for named models.
 
     Returns:
@@ -88,7 +88,7 @@ def fitted(
     Args:
         name: Registry name.
         train: What it learns from.
-        epochs: Epochs, if it has weights to train; one pass else.
+        epochs: Epochs; one for a model that counts in one pass.
         batch_size: Examples in a batch.
 
     Raises:
@@ -96,7 +96,7 @@ def fitted(
     """
     model = registry.get(name)(train.spec)
     model.compile()
-    passes = epochs if model.trainable_variables else 1
+    passes = 1 if getattr(model, "one_pass", False) else epochs
     model.fit(train.batches(model, batch_size), epochs=passes, verbose=0)
     return model
 

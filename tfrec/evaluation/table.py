@@ -19,7 +19,7 @@ from tfrec.evaluation.result import Result
 if TYPE_CHECKING:
     from rich.table import Table
 
-WIDTH = 120
+WIDTH = 1000  # of text that goes to no terminal: nothing is wrapped
 LOWER_IS_BETTER = ("rmse", "mae", "logloss")
 NEITHER_IS_BETTER = ("popularity", "novelty", "gini", "coverage")
 AT_ONE_CUTOFF = ("recall", "ndcg", "mrr", "coverage", "novelty")
@@ -70,26 +70,29 @@ class Report:
         return choose(result.metrics[metric] for result in self.results)
 
     def __rich__(self) -> Table:
-        return self._table("[bold]", "[/bold]", "Best in bold.")
+        return self._table("[bold]{}[/bold]", "{}", "Best in bold.")
 
     def __str__(self) -> str:
         from rich.console import Console
 
         terminal = sys.stdout.isatty()
         table = (
-            self.__rich__() if terminal else self._table("", " *", "Best with a star.")
+            self.__rich__()
+            if terminal
+            else self._table("{} *", "{}  ", "Best with a star.")
         )
         text = io.StringIO()
         width = None if terminal else WIDTH
-        console = Console(file=text, force_terminal=terminal, width=width)
-        console.print(table)
-        return text.getvalue().rstrip("\n")
+        Console(file=text, force_terminal=terminal, width=width).print(table)
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip(
+            "\n"
+        )
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(c)}</th>" for c in ["model", *self.columns])
         body = "".join(
             "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-            for cells in self._cells("<b>", "</b>", html.escape)
+            for cells in self._cells("<b>{}</b>", "{}", html.escape)
         )
         caption = html.escape(f"{self.caption} Best in bold.")
         return (
@@ -135,7 +138,7 @@ class Report:
 
         _write(Path(path), write)
 
-    def _table(self, before: str, after: str, legend: str) -> Table:
+    def _table(self, best: str, other: str, legend: str) -> Table:
         from rich.box import SIMPLE_HEAD
         from rich.markup import escape
         from rich.table import Table
@@ -148,33 +151,26 @@ class Report:
         )
         table.add_column("model", no_wrap=True)
         for metric in self.columns:
-            table.add_column(metric, justify="right")
-        for cells in self._cells(before, after, escape):
+            table.add_column(other.format(metric), justify="right")
+        for cells in self._cells(best, other, escape):
             table.add_row(*cells)
         return table
 
     def _cells(
-        self, before: str, after: str, escape: Callable[[str], str]
+        self, best: str, other: str, escape: Callable[[str], str]
     ) -> list[list[str]]:
-        best = {metric: self.best(metric) for metric in self.columns}
-        return [
-            [escape(result.model)]
-            + [
-                f"{before}{number(result, metric)}{after}"
-                if result.metrics[metric] == best[metric]
-                else number(result, metric)
-                for metric in self.columns
-            ]
-            for result in self.results
-        ]
-
-
-def number(result: Result, metric: str) -> str:
-    """A value as tables show it, with its error if it has one: ``0.1234 ±0.0056``."""
-    error = result.standard_error.get(metric, math.nan)
-    digits = 4 if abs(result.metrics[metric]) < 10 else 2
-    text = f"{result.metrics[metric]:.{digits}f}"
-    return text if math.isnan(error) else f"{text} ±{error:.{digits}f}"
+        rows = [[escape(result.model)] for result in self.results]
+        for metric in self.columns:
+            values = [result.metrics[metric] for result in self.results]
+            top = self.best(metric)
+            digits = 4 if max(map(abs, values)) < 10 else 2
+            for row, result, value in zip(rows, self.results, values, strict=True):
+                error = result.standard_error.get(metric, math.nan)
+                text = f"{value:.{digits}f}"
+                if not math.isnan(error):
+                    text += f" ±{error:.{digits}f}"
+                row.append((best if value == top else other).format(text))
+        return rows
 
 
 def _flat(result: Result) -> dict[str, Any]:

@@ -38,6 +38,13 @@ def test_by_hand(asked, tiny_model):
     assert result.left_out == {"user cold": 1}
 
 
+def test_own_item_among_the_candidates_is_ranked_once(asked, tiny_model):
+    # ann is asked for b and the stored candidates hold b: it is still 1st.
+    stored = indices(asked, ["be", "af", "cd", "bc"])
+    result = Evaluator(asked, SampledNegatives(1, stored)).evaluate(tiny_model)
+    assert list(result.per_user["hit_rate@1"]) == [1, 0, 0]
+
+
 def test_results_are_labelled(asked, tiny_model):
     stored = indices(asked, ["de", "af", "cd", "bc"])
     result = Evaluator(asked, SampledNegatives(1, stored)).evaluate(tiny_model)

@@ -126,7 +126,9 @@ def evaluate(
             f"{name} gives {int(np.sum(~np.isfinite(scores)))} pairs no finite score: "
             "has training diverged? Lower the learning rate."
         )
-    before = np.sum(scores[:, 1:] >= scores[:, :1], axis=1)
+    # Some published candidates hold the event's own item, which is ranked once.
+    others = items[:, 1:] != items[:, :1]
+    before = np.sum((scores[:, 1:] >= scores[:, :1]) & others, axis=1)
     found = np.arange(max(protocol.cutoffs)) == before[:, None]
     one = np.ones(len(rows), int)
     per_user = {

@@ -51,6 +51,11 @@ class Target:
     epochs: int = 1
 
     @property
+    def names(self) -> tuple[str, str]:
+        """What selects the line: its group and its model."""
+        return (self.row, self.model)
+
+    @property
     def key(self) -> str:
         """Name of the line among all results."""
         return f"{self.row}: {self.title}"
@@ -63,8 +68,8 @@ def targets() -> list[Target]:
 
 
 def names() -> list[str]:
-    """Groups that ``only`` takes."""
-    return sorted({target.row for target in targets()})
+    """What ``only`` takes: groups, and models for their lines alone."""
+    return sorted({name for target in targets() for name in target.names})
 
 
 def passes(target: Target, metric: str, mean: float) -> bool:
@@ -83,7 +88,7 @@ def run(
     """Measures lines of the table, one result for each, over several seeds.
 
     Args:
-        only: Groups to run; all when None.
+        only: Groups or models to run; all when None.
         seeds: Runs of each model that has any randomness.
         data_dir: Folder of the data; see :func:`tfrec.datasets.load`.
         out: JSON file to merge each result into as soon as it is measured.
@@ -93,7 +98,7 @@ def run(
         Results, JSON-able.
 
     Raises:
-        ValueError: An unknown group, or data that are not there.
+        ValueError: An unknown name, or data that are not there.
     """
     wanted = list(only) if only else names()
     for name in wanted:
@@ -103,7 +108,7 @@ def run(
             )
     results = []
     for target in targets():
-        if target.row in wanted:
+        if set(target.names) & set(wanted):
             result = measure(target, seeds, data_dir, say)
             results.append(result)
             if out is not None:

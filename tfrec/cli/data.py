@@ -12,7 +12,7 @@ import click
 
 from tfrec.cli import output, progress, quiet
 from tfrec.cli.base import Group
-from tfrec.cli.source import Source, data_options, mapping_options
+from tfrec.cli.source import Source, data_options, mapping_options, split_option
 
 
 @click.group(cls=Group)
@@ -67,9 +67,7 @@ def describe(as_json: bool, **values: Any) -> None:
 @data.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @mapping_options
-@click.option(
-    "--split", type=click.Choice(SPLITS), default="temporal", show_default=True
-)
+@split_option
 @click.option("--out", required=True, metavar="FOLDER", help="Where to write.")
 @click.option(
     "--min-count",

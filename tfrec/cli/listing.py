@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from tfrec.cli import output
+from tfrec.cli import output, run
 from tfrec.cli.base import Command
+
+BEGIN, END = "<!-- models:begin -->", "<!-- models:end -->"
+COLUMNS = ("family", "name", "class", "paper")
 
 
 @click.command("list", cls=Command)
 @output.json_option("Print one JSON object for each model, a line each.")
-def listing(as_json: bool) -> None:
+@click.option(
+    "--markdown",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the table between the markers of this Markdown file.",
+)
+def listing(as_json: bool, markdown: Path | None) -> None:
     """List the models."""
     from tfrec.models import registry
 
     entries = [entry.to_dict() for entry in registry.entries().values()]
+    if markdown is not None:
+        text = markdown.read_text(encoding="utf-8")
+        run.write(markdown, with_models(text, entries))
     if as_json:
         output.json_lines(entries)
         return
-    columns = ("family", "name", "class", "paper")
+    rows = table(entries)
+    wide = ("family", "name")
+    output.console().print(output.table(None, COLUMNS, rows, whole=wide))
+
+
+def table(entries: list[dict[str, str]]) -> list[list[str]]:
+    """Cells by model; a family is named once."""
     rows, family = [], None
     for entry in entries:
         shown = entry if entry["family"] != family else {**entry, "family": ""}
         family = entry["family"]
-        rows.append([shown[column] for column in columns])
-    table = output.table(None, columns, rows, whole=("family", "name"))
-    output.console().print(table)
+        rows.append([shown[column] for column in COLUMNS])
+    return rows
+
+
+def with_models(text: str, entries: list[dict[str, str]]) -> str:
+    """A Markdown text with the models between its markers.
+
+    Raises:
+        ValueError: The text has no markers.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"there are no lines {BEGIN} and {END} to write between.")
+    lines = ["| family | name | class | source |", "|---|---|---|---|"]
+    for family, name, kind, paper in table(entries):
+        lines.append(f"| {family} | `{name}` | `{kind}` | {paper} |")
+    return "\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"])

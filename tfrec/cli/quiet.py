@@ -28,11 +28,13 @@ def tensorflow() -> None:
     """
     if "tensorflow" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Errors reach Python as exceptions; what C++ calls an error in its log may be that
+    # some instruction is missing.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _filtered_stderr():
         from tfrec.backend import legacy_keras
 
-        # Looking for GPUs writes such lines too; it would happen at the first operation.
+        # Looking for GPUs writes such lines too, and the first operation looks.
         legacy_keras()
         sys.modules["tensorflow"].config.list_physical_devices()
     import logging

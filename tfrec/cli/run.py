@@ -173,8 +173,7 @@ def write_titles(path: Path, data: Interactions) -> None:
 
 def read_titles(path: Path) -> dict[str, str]:
     """Titles by item id as text; empty when the run knows none."""
-    run = find(path)
-    file = (run.folder if run else path.parent) / TITLES
+    file = (path.parent if path.suffix == ".keras" else path) / TITLES
     if not file.is_file():
         return {}
     with file.open(encoding="utf-8", newline="") as lines:

@@ -50,8 +50,8 @@ class Models(click.Group):
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
         """The flags that all models share, then the models."""
-        shared = click.Command("MODEL", params=_shared())
-        rows = [p.get_help_record(ctx) for p in shared.get_params(ctx)]
+        every = click.Command("MODEL", params=shared())
+        rows = [p.get_help_record(ctx) for p in every.get_params(ctx)]
         with formatter.section("Options of every model"):
             formatter.write_dl([row for row in rows if row])
         self.format_commands(ctx, formatter)
@@ -139,12 +139,13 @@ def command(name: str, model: type[Any]) -> click.Command:
     return Command(
         name,
         callback=_train,
-        params=[*_shared(), *hyper_parameters.options(model.Config)],
+        params=[*shared(), *hyper_parameters.options(model.Config)],
         help=f"{described}\n\n{model.paper}. Learns by {model.objective}.",
     )
 
 
-def _shared() -> list[click.Parameter]:
+def shared() -> list[click.Parameter]:
+    """The flags that all models share."""
     return list(reversed(_train.__click_params__))  # type: ignore[attr-defined]
 
 
@@ -152,10 +153,12 @@ def _settings(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
     """What was decided, by flag, file or default, in the order of ``--help``."""
     settings: dict[str, Any] = {"model": context.info_name}
     for parameter in context.command.params:
+        assert isinstance(parameter, click.Option)
         name = str(parameter.name)
         if name not in values or name in NOT_SETTINGS:
             continue
         can_be_none = isinstance(parameter.type, hyper_parameters.OrNone)
-        if values[name] not in (None, ()) or can_be_none:
+        not_given = () if parameter.multiple else None
+        if values[name] != not_given or can_be_none:
             settings[name] = values[name]
     return settings

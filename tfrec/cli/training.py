@@ -151,10 +151,10 @@ def show(metrics: dict[str, Any], folder: Path) -> None:
         for name, value in validation["metrics"].items()
         if name in test["metrics"]
     ]
-    title = f"{metrics['class']} on {metrics['data']}: {test['protocol']}"
     columns = ("metric", "validation", "test")
     console = output.console()
-    console.print(output.table(title, columns, rows, columns[1:]))
+    console.print(f"{metrics['class']} on {metrics['data']}: {test['protocol']}")
+    console.print(output.table(None, columns, rows, columns[1:]))
     console.print(
         f"epoch {metrics['best_epoch']} of {metrics['epochs']} kept, "
         f"{metrics['parameters']:,} weights, {metrics['seconds']:.1f} s; {folder}/"

@@ -126,10 +126,10 @@ class FeatureSpec:
         return tuple(c for c in self.columns if c.side == side)
 
     def select(self, *names: str) -> FeatureSpec:
-        """The spec with only these columns; user and item ids always stay."""
-        for name in names:
-            self[name]
-        keep = {*names, self.user, self.item}
+        """The spec with only these columns; ids and what sequences are of stay."""
+        chosen = [self[name] for name in names]
+        owners = {c.of for c in chosen if isinstance(c, Sequence)}
+        keep = {*names, *owners, self.user, self.item}
         columns = tuple(c for c in self.columns if c.name in keep)
         return dataclasses.replace(self, columns=columns)
 

@@ -19,7 +19,7 @@ class Lookup(tf.Module):
     """
 
     def __init__(self, column: Categorical | Text) -> None:
-        super().__init__(name=f"lookup_{column.name}")
+        super().__init__(name="lookup")
         self.column = column
         self.dtype = tf.as_dtype(getattr(column, "dtype", "string"))
         self.table = None
@@ -92,7 +92,7 @@ class InputColumn(tf.Module):
     def __init__(
         self, spec: FeatureSpec, name: str, table: Lookup | None = None
     ) -> None:
-        super().__init__(name=f"input_{name}")
+        super().__init__(name="input_column")
         self.spec, self.column = spec, spec[name]
         self.lookup = table or Lookup(spec.table(name))
 

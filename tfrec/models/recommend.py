@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import index_key
-from tfrec.features import PADDING
+from tfrec.features import FeatureSpec
 from tfrec.layers.top_k import mask, top_k
+from tfrec.models.raw import raw_exclude, raw_features
 
 if TYPE_CHECKING:
     from tfrec.models.base import Recommender
@@ -87,15 +88,12 @@ def complete(model: Recommender, features: dict[str, Any]) -> Tensors:
         features: Raw features; the user id at least, unless the model reads none.
 
     Raises:
-        ValueError: A column is missing that cannot be filled in.
+        KeyError: A name is no column of the spec.
+        ValueError: A column is missing that cannot be filled in, or its values do not
+            fit.
     """
     spec, catalogue = model.spec, model.catalogue
-    for name in features:
-        spec[name]
-    result: Tensors = {
-        name: tf.convert_to_tensor(_array(value), spec.raw_dtype(name))
-        for name, value in features.items()
-    }
+    result: Tensors = raw_features(spec, features)
     users = (
         spec.encode(spec.user, _array(features[spec.user]))
         if spec.user in features
@@ -108,7 +106,7 @@ def complete(model: Recommender, features: dict[str, Any]) -> Tensors:
         key, table = index_key(spec[name].kind, name), f"user:{name}"
         if users is not None and table in catalogue.arrays:
             result[key] = tf.constant(catalogue.arrays[table][users])
-        elif users is not None and line is not None and spec[name].kind == "sequence":
+        elif users is not None and line is not None and _of_items(spec, name):
             result[key] = tf.constant(line.latest(users, spec.length(name) or 1))
         else:
             raise ValueError(
@@ -116,6 +114,10 @@ def complete(model: Recommender, features: dict[str, Any]) -> Tensors:
                 f"not give: pass features['{name}']."
             )
     return result
+
+
+def _of_items(spec: FeatureSpec, name: str) -> bool:
+    return getattr(spec[name], "of", None) == spec.item
 
 
 def _array(values: Any) -> Any:
@@ -128,12 +130,7 @@ def _exclude(
     spec = model.spec
     parts = [np.zeros((n, 0), np.int32)]
     if exclude is not None:
-        column = spec.item_column
-        ragged = tf.ragged.constant(
-            [list(row) for row in exclude], tf.as_dtype(column.dtype), ragged_rank=1
-        )
-        padded = ragged.to_tensor(PADDING[column.dtype])
-        parts.append(spec.encode(column.name, padded))
+        parts.append(spec.encode(spec.item, raw_exclude(spec, exclude, n)))
     if drop_seen and spec.user in features:
         users = spec.encode(spec.user, _array(features[spec.user]))
         parts.append(model.catalogue.seen(users))

@@ -1,0 +1,160 @@
+"""Whether exported models answer where tfrec is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfrec.serving.export import latest
+
+SCRIPT = r"""
+import json, re, sys
+
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tfrec", "tf_keras"):
+            raise ImportError(f"{name} is out of bounds: a model must stand alone")
+
+
+sys.meta_path.insert(0, Refuse())
+import tensorflow as tf
+
+
+def tensor(value, spec):
+    if spec.shape.rank == 2 and not any(value):
+        return tf.zeros((len(value), 0), spec.dtype)
+    return tf.constant(value, spec.dtype)
+
+
+def answer(loaded, signature, values):
+    function = loaded.signatures[signature]
+    _, specs = function.structured_input_signature
+    if "exclude" in specs and values:
+        values.setdefault("exclude", [[] for _ in next(iter(values.values()))])
+    if "k" in specs:
+        values.setdefault("k", 10)
+    if values.keys() != specs.keys():
+        raise ValueError(f"wants inputs {sorted(specs)}, got {sorted(values)}")
+    outputs = function(**{n: tensor(values[n], spec) for n, spec in specs.items()})
+    return {name: plain(value) for name, value in outputs.items()}
+
+
+def plain(value):
+    if value.dtype == tf.string:
+        return [[text.decode() for text in row] for row in value.numpy()]
+    return value.numpy().tolist()
+
+
+results, models = [], {}
+for path, signature, values in json.load(sys.stdin):
+    try:
+        if path not in models:
+            models[path] = tf.saved_model.load(path)
+        results.append({"answer": answer(models[path], signature, values)})
+    except Exception as why:
+        text = str(getattr(why, "message", None) or why or repr(why))
+        refusal = re.search(r"assertion failed: \[(.+?)\] ", text)
+        text = refusal.group(1) if refusal else " ".join(text.split())
+        results.append({"error": text})
+assert not [m for m in sys.modules if m.partition(".")[0] == "tfrec"]
+print(json.dumps(results))
+"""
+"""Runs in a new process, on TensorFlow alone: requests in, answers out, as JSON."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to an exported model.
+
+    Attributes:
+        path: Model directory (the highest version is asked) or version directory.
+        inputs: JSON-able values by input name, rectangular; ``k`` is 10 and ``exclude``
+            empty when left out.
+        signature: The one to ask.
+    """
+
+    path: str | Path
+    inputs: dict[str, Any] = field(default_factory=dict)
+    signature: str = "serving_default"
+
+
+def answers(requests: Sequence[Request], timeout: float = 300.0) -> list[Any]:
+    """Asks exported models in one new process that cannot import tfrec.
+
+    Args:
+        requests: The questions.
+        timeout: Seconds to wait for all answers.
+
+    Returns:
+        For each request its outputs by name, as lists, or the ValueError that says why
+        there is none: the model cannot be loaded, or refuses the inputs.
+
+    Raises:
+        RuntimeError: The process ended without an answer, or took too long.
+    """
+    paths = [str(latest(Path(r.path)) or r.path) for r in requests]
+    asked = [
+        (path, r.signature, r.inputs) for path, r in zip(paths, requests, strict=True)
+    ]
+    # With TF_USE_LEGACY_KERAS, which tfrec sets, TensorFlow itself imports tf_keras.
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if k != "TF_USE_LEGACY_KERAS" and not k.startswith("PYTHON")
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", SCRIPT],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as why:
+        raise RuntimeError(
+            f"the process that loaded {', '.join(sorted(set(paths)))} gave no answer "
+            f"within {timeout:g} seconds: raise the timeout."
+        ) from why
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise RuntimeError(
+            f"the process that loaded {', '.join(sorted(set(paths)))} ended with code "
+            f"{done.returncode} and no answer: {last}"
+        )
+    return [
+        result["answer"]
+        if "answer" in result
+        else ValueError(f"'{path}' gave no answer: {result['error']}")
+        for path, result in zip(paths, json.loads(lines[-1]), strict=True)
+    ]
+
+
+def answer(
+    path: str | Path,
+    inputs: dict[str, Any],
+    signature: str = "serving_default",
+    timeout: float = 300.0,
+) -> dict[str, Any]:
+    """Asks one question; see :class:`Request` and :func:`answers`.
+
+    Returns:
+        The outputs by name, as lists.
+
+    Raises:
+        ValueError: The model cannot be loaded, or refuses the inputs.
+        RuntimeError: The process ended without an answer, or took too long.
+    """
+    (result,) = answers([Request(path, inputs, signature)], timeout)
+    if isinstance(result, ValueError):
+        raise result
+    return result

@@ -1,0 +1,111 @@
+"""Exported models in this process, for tests, notebooks and the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.errors import did_you_mean
+from tfrec.features import FeatureSpec
+from tfrec.models.raw import raw_exclude, raw_features
+from tfrec.models.recommend import Recommendations
+from tfrec.serving.export import CONFIG, EXTRA, METRICS, SPEC, latest
+
+
+class Served:
+    """An exported model as TensorFlow Serving sees it.
+
+    Attributes:
+        path: The version directory.
+        spec: The columns that the model reads.
+        config: Registry name, class, hyper-parameters and versions.
+        metrics: What was noted at export.
+        signatures: Functions by name, from tensors to tensors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        extra = path / EXTRA
+        self.path = path
+        self.spec = FeatureSpec.from_json((extra / SPEC).read_text(encoding="utf-8"))
+        self.config: dict[str, Any] = json.loads((extra / CONFIG).read_text("utf-8"))
+        self.metrics: dict[str, Any] = json.loads((extra / METRICS).read_text("utf-8"))
+        self._loaded = tf.saved_model.load(str(path))
+        self.signatures: dict[str, Any] = dict(self._loaded.signatures)
+
+    def __repr__(self) -> str:
+        return f"Served({self.config['class']} at {self.path})"
+
+    def recommend(
+        self, features: dict[str, Any], k: int = 10, exclude: Any = None
+    ) -> Recommendations:
+        """The k best items for each query.
+
+        Unlike a model in training, an exported one knows no histories: give them in
+        ``features``, and in ``exclude`` what must not come back.
+
+        Args:
+            features: Raw values of every query column, one per query; bags and
+                sequences as lists of any lengths.
+            k: Items for each query.
+            exclude: Raw item ids for each query, lists of any lengths.
+
+        Returns:
+            Raw item ids ``(queries, k)`` and scores, best first.
+
+        Raises:
+            ValueError: A column is missing or unknown, the columns differ in length, or
+                k is not in 1 .. number of items.
+        """
+        query, item = self.config["query_columns"], self.spec.item_column
+        count = item.size - item.first
+        if not 1 <= k <= count:
+            raise ValueError(
+                f"k={k} is not between 1 and the catalogue's {count} items: choose "
+                "another."
+            )
+        for name in features:
+            if name not in query:
+                raise ValueError(
+                    f"{self.config['class']} reads no query column '{name}'; "
+                    f"{did_you_mean(name, query)}"
+                )
+        for name in query:
+            if name not in features:
+                raise ValueError(
+                    f"{self.config['class']} reads column '{name}', which the query "
+                    f"does not give: pass features['{name}']."
+                )
+        inputs = raw_features(self.spec, features)
+        excluded = raw_exclude(self.spec, exclude, int(inputs[query[0]].shape[0]))
+        answer = self.signatures["serving_default"](
+            k=tf.constant(k, tf.int32), exclude=excluded, **inputs
+        )
+        ids = answer["item_id"].numpy()
+        if item.dtype == "string":
+            ids = np.array([i.decode() for i in ids.ravel()], object).reshape(ids.shape)
+        return Recommendations(ids, answer["score"].numpy(), answer["cold"].numpy())
+
+
+def load(path: str | Path) -> Served:
+    """Loads an exported model.
+
+    Args:
+        path: Model directory (the highest version is taken) or version directory.
+
+    Raises:
+        ValueError: Not a directory that ``export`` wrote.
+    """
+    version = latest(Path(path)) or Path(path)
+    try:
+        return Served(version)
+    except (OSError, KeyError, ValueError, tf.errors.OpError) as why:
+        damaged = (version / "saved_model.pb").exists()
+        raise ValueError(
+            f"'{version}' is "
+            f"{'damaged or not written by tfrec' if damaged else 'no exported model'}: "
+            "give the directory that model.export(path) wrote, or one of its versions."
+        ) from why

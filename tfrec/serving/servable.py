@@ -1,0 +1,220 @@
+"""The graph that answers: what of a model serving needs, and its signatures."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec.layers.inputs import Lookup
+from tfrec.models.base import Recommender
+from tfrec.models.recommend import rank
+from tfrec.serving.examples import parser
+
+Tensors = dict[str, tf.Tensor]
+Specs = dict[str, Any]
+RESERVED = ("k", "exclude", "examples")
+
+
+@dataclass(frozen=True)
+class Servable:
+    """What goes into a SavedModel.
+
+    Attributes:
+        module: Holds every variable and lookup that the signatures reach.
+        signatures: Concrete functions by name.
+    """
+
+    module: tf.Module
+    signatures: dict[str, Any]
+
+
+def servable(model: Recommender) -> Servable:
+    """Freezes a model's catalogue and traces its signatures.
+
+    ``serving_default`` takes the raw query columns, ``k`` (scalar int32, 1 ..
+    items) and ``exclude`` (``(batch, any)`` raw item ids, padded with ``""`` or -1) and
+    returns ``item_id`` ``(batch, k)``, ``score`` ``(batch, k)`` float32 and ``cold``
+    ``(batch,)`` bool; where no item is left the id is padding and the score -inf.
+    ``examples`` does the same from serialised ``tf.Example`` messages. ``score`` takes
+    raw query and item columns of pairs; ``query_embedding`` and ``item_embedding``
+    give the ``embedding`` ``(batch, dim)`` of the raw columns of their side. A model
+    has the last three where it has the method behind them.
+
+    Args:
+        model: A model that has met data.
+
+    Raises:
+        ValueError: The model has met no data, its items have no vocabulary, or a column
+            has a name that no signature can take.
+    """
+    _check(model)
+    model.ensure_built()
+    spec, item = model.spec, model.spec.item_column
+    state, held = _freeze(model.catalogue_state())
+    popularity = _variable(model.catalogue.popularity())
+    ids = _variable(tf.constant(item.raw.tolist(), item.dtype))
+    own = model.columns_layer.columns.get(spec.item)
+    lookup = own.lookup if own is not None else Lookup(item)
+    query = spec.tensor_specs(model.query_columns)
+    items = spec.tensor_specs(model.item_columns)
+    asked = {
+        "k": tf.TensorSpec((), tf.int32, name="k"),
+        "exclude": tf.TensorSpec((None, None), item.dtype, name="exclude"),
+    }
+    examples = {"examples": tf.TensorSpec((None,), tf.string, name="examples")}
+    parse = parser(spec, model.query_columns)
+
+    def recommend(k: tf.Tensor, exclude: tf.Tensor, **features: tf.Tensor) -> Tensors:
+        checks = _checks(features, k, exclude, item.size - item.first)
+        with tf.control_dependencies(checks):
+            k, exclude = tf.identity(k), tf.identity(exclude)
+        found, score, cold = rank(
+            model, features, k, lookup(exclude), state(), popularity.read_value()
+        )
+        return {"item_id": tf.gather(ids, found), "score": score, "cold": cold}
+
+    def from_examples(examples: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> Tensors:
+        return recommend(k, exclude, **parse(examples))
+
+    signatures = {
+        "serving_default": _trace(recommend, {**query, **asked}),
+        "examples": _trace(from_examples, {**examples, **asked}),
+    }
+    if type(model).call is not Recommender.call:
+        signatures["score"] = _trace(
+            lambda **features: {"score": model(features, training=False)},
+            {**query, **items},
+        )
+    for name, columns in (("query_embedding", query), ("item_embedding", items)):
+        if hasattr(model, name):
+            signatures[name] = _trace(_embed(getattr(model, name)), columns)
+
+    module = tf.Module(name="servable")
+    module.catalogue = [*held, popularity, ids]
+    module.weights, module.lookups = _reached(model, lookup, signatures)
+    return Servable(module, signatures)
+
+
+def _check(model: Recommender) -> None:
+    name, item = type(model).__name__, model.spec.item_column
+    if not model.adapted:
+        raise ValueError(
+            f"{name} has met no data, so it has neither items nor popularity to serve: "
+            "call train.batches(model, n) or model.adapt(train) before export."
+        )
+    if item.hash_bins is not None:
+        raise ValueError(
+            f"item column '{item.name}' is hashed into {item.hash_bins} bins, from "
+            "which no id comes back: give it a vocabulary to serve recommendations."
+        )
+    for column in model.columns:
+        plain = column.isascii() and column.isidentifier()
+        if not plain or keyword.iskeyword(column):
+            raise ValueError(
+                f"column '{column}' cannot name the input of a signature: rename it to "
+                "ASCII letters, digits and underscores, not starting with a digit."
+            )
+        if column in RESERVED:
+            raise ValueError(
+                f"column '{column}' has the name of an input that every signature "
+                f"has ({', '.join(RESERVED)}): rename the column."
+            )
+
+
+def _variable(value: tf.Tensor) -> tf.Variable:
+    # A variable is restored from its own file; a constant would count against the
+    # 2 GB that a graph may have. Ids are text, which no GPU holds.
+    if value.dtype.is_floating:
+        return tf.Variable(value, trainable=False)
+    with tf.device("CPU"):
+        return tf.Variable(value, trainable=False)
+
+
+def _freeze(state: Any) -> tuple[Callable[[], Any], list[tf.Variable]]:
+    """The catalogue's tensors as variables, and how to read them in a graph."""
+    tensors = tf.nest.map_structure(
+        lambda t: t.read_value() if isinstance(t, tf.Variable) else t, state
+    )
+    flat = tf.nest.flatten(tensors, expand_composites=True)
+    held = [_variable(tf.convert_to_tensor(t)) for t in flat]
+
+    def read() -> Any:
+        values = [variable.read_value() for variable in held]
+        return tf.nest.pack_sequence_as(tensors, values, expand_composites=True)
+
+    return read, held
+
+
+def _trace(function: Callable[..., Tensors], inputs: Specs) -> Any:
+    def traced(autograph: bool) -> Any:
+        by_name = tf.function(lambda values: function(**values), autograph=autograph)
+        return by_name.get_concrete_function(inputs)
+
+    try:
+        # AutoGraph takes most of the time of an export, and only models with Python's
+        # `if` or `for` over tensors need it.
+        return traced(autograph=False)
+    except tf.errors.OperatorNotAllowedInGraphError:
+        return traced(autograph=True)
+
+
+def _embed(method: Callable[[Tensors], tf.Tensor]) -> Callable[..., Tensors]:
+    return lambda **features: {"embedding": method(features)}
+
+
+def _checks(
+    features: Tensors, k: tf.Tensor, exclude: tf.Tensor, items: int
+) -> list[tf.Operation]:
+    batch = tf.shape(next(iter(features.values())))[0]
+    message = (
+        f"k is not between 1 and the {items} items of the catalogue: choose another."
+    )
+    checks = [
+        tf.debugging.assert_positive(k, message),
+        tf.debugging.assert_less_equal(k, items, message),
+        # With fewer rows the last queries would get what they exclude.
+        tf.debugging.assert_equal(
+            tf.shape(exclude)[0],
+            batch,
+            "exclude needs one row of item ids for each query, padded to one length: "
+            "give a row of padding where nothing is excluded.",
+        ),
+    ]
+    for name, values in features.items():
+        checks.append(
+            tf.debugging.assert_equal(
+                tf.shape(values)[0],
+                batch,
+                f"{name} has not the batch size of {next(iter(features))}: give one "
+                "value for each query.",
+            )
+        )
+    return [check for check in checks if check is not None]
+
+
+def _reached(
+    model: Recommender, lookup: Lookup, signatures: dict[str, Any]
+) -> tuple[list[tf.Variable], list[Any]]:
+    """The weights and lookup tables that the signatures use, and no others."""
+    handles = {
+        id(captured)
+        for function in signatures.values()
+        for captured, _ in function.graph.captures
+    }
+    weights = {
+        id(variable.handle): variable
+        for function in signatures.values()
+        for variable in function.variables
+    }
+    # A function does not list a variable that only the body of a loop reads.
+    for variable in model.variables:
+        if id(variable.handle) in handles:
+            weights.setdefault(id(variable.handle), variable)
+    lookups = [lookup, *(m for m in model.submodules if isinstance(m, Lookup))]
+    tables = {id(lookup.table): lookup.table for lookup in lookups if lookup.table}
+    used = [t for t in tables.values() if id(t.resource_handle) in handles]
+    return list(weights.values()), used

@@ -12,6 +12,7 @@ from tfrec import keras, optimizers
 from tfrec.features import FeatureSpec
 from tfrec.layers.embedding import seed_stream
 from tfrec.layers.inputs import Inputs
+from tfrec.models.by_example import ByExample
 from tfrec.models.catalogue import Catalogue
 from tfrec.models.config import Config as BaseConfig
 
@@ -24,7 +25,7 @@ Tensors = dict[str, tf.Tensor]
 STEPS_PER_EXECUTION = 32
 
 
-class Recommender(keras.Model):
+class Recommender(ByExample):
     """A Keras model over a :class:`~tfrec.features.FeatureSpec`.
 
     A subclass declares its hyper-parameters in a nested ``Config``, says in

@@ -110,21 +110,18 @@ class NeuMF(PairScorer, Recommender):
         """
         for part in (self, gmf, mlp):
             part.ensure_built()
-        pairs = [
-            (self.gmf_user, gmf.user_table),
-            (self.gmf_item, gmf.item_table),
-            (self.mlp_user, mlp.user_table),
-            (self.mlp_item, mlp.item_table),
-            (self.mlp, mlp.mlp),
-        ]
-        for own, trained in pairs:
-            for target, source in zip(own.weights, trained.weights, strict=True):
-                if target.shape != source.shape:
-                    raise ValueError(
-                        f"{source.name} has shape {source.shape} and NeuMF needs "
-                        f"{target.shape}: train the part with the same dim and layers."
-                    )
-                target.assign(source)
+        sources = [*gmf.user_table.weights, *gmf.item_table.weights]
+        sources += [*mlp.user_table.weights, *mlp.item_table.weights, *mlp.mlp.weights]
+        targets = [*self.gmf_user.weights, *self.gmf_item.weights]
+        targets += [*self.mlp_user.weights, *self.mlp_item.weights, *self.mlp.weights]
+        shapes, needed = ([tuple(w.shape) for w in ws] for ws in (sources, targets))
+        if shapes != needed:
+            raise ValueError(
+                f"the parts have weights of shapes {shapes} and NeuMF needs {needed}: "
+                "train the part with the same dim and layers."
+            )
+        for target, source in zip(targets, sources, strict=True):
+            target.assign(source)
         kernels = [gmf.output_layer.kernel, mlp.output_layer.kernel]
         biases = [gmf.output_layer.bias, mlp.output_layer.bias]
         weights = (alpha, 1 - alpha)

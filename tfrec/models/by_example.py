@@ -1,0 +1,72 @@
+"""What Keras takes for granted of a model, kept where ours is different."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from tfrec import keras
+
+
+class ByExample(keras.Model):
+    """A Keras model whose targets and scores are ``(batch,)``.
+
+    Losses and metrics of Keras take the last axis for that of one example. Without an
+    axis of its own a batch of scores would be one example, and the weights of examples
+    and classes would not fit it.
+
+    ``train_on_batch`` and its like make one step, whatever ``steps_per_execution``.
+    """
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+    ) -> tf.Tensor:
+        """Keras's ``compute_loss``, an example a row."""
+        return super().compute_loss(x, _rows(y), _rows(y_pred), sample_weight)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> dict:
+        """Keras's ``compute_metrics``, an example a row."""
+        return super().compute_metrics(x, _rows(y), _rows(y_pred), sample_weight)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras's ``train_on_batch``."""
+        with self._one_step(self.make_train_function):
+            return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras's ``test_on_batch``."""
+        with self._one_step(self.make_test_function):
+            return super().test_on_batch(*args, **kwargs)
+
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras's ``predict_on_batch``."""
+        with self._one_step(self.make_predict_function):
+            return super().predict_on_batch(*args, **kwargs)
+
+    @contextmanager
+    def _one_step(self, make: Callable[[], Any]) -> Iterator[None]:
+        steps = getattr(self, "_steps_per_execution", None)
+        if steps is None:  # not compiled: Keras says so, or needs none
+            yield
+            return
+        make()  # the function of several steps, which fit is to find
+        several = int(steps.numpy())
+        steps.assign(1)
+        try:
+            yield
+        finally:
+            steps.assign(several)
+
+
+def _rows(values: Any) -> Any:
+    """``(batch,)`` to ``(batch, 1)``; anything else as it is."""
+    return (
+        values[:, None] if tf.is_tensor(values) and values.shape.rank == 1 else values
+    )

@@ -64,7 +64,7 @@ def train(
         "test": Evaluator(parts[2], protocol).evaluate(model).to_dict(),
     }
     model.save(run.unfinished / MODEL)
-    write_titles(run.unfinished / TITLES, parts[0])
+    write_titles(run.unfinished / TITLES, parts[1])
     run.finish(metrics)
     return metrics
 

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+FLAGS = ["--user", "u", "--item", "i", "--label", "stars", "--timestamp", "t"]
+
+
+def test_describe_counts_a_file(run, ratings, events):
+    result = run("data", "describe", "--data", ratings, *FLAGS, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    times = [row[3] for row in events]
+    assert found["rows"] == len(events) == 160
+    assert found["users"] == 20 and found["items"] == len({row[1] for row in events})
+    assert (found["first_time"], found["last_time"]) == (min(times), max(times))
+    fives = sum(row[2] == 5 for row in events)
+    assert found["labels"] == {"2.0": 160 - fives, "5.0": fives}
+    table = run("data", "describe", "--data", ratings, *FLAGS).stdout
+    assert f"{fives} ({fives / 160:.1%})" in table and "UTC" in table
+
+
+@pytest.fixture
+def prepared(run, ratings, tmp_path):
+    folder = tmp_path / "prepared"
+    result = run("data", "prepare", ratings, *FLAGS, "--out", folder, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["rows"] == {"train": 128, "valid": 16, "test": 16}
+    return folder
+
+
+def test_prepared_data_are_described_trained_on_and_evaluated(run, prepared, tmp_path):
+    found = json.loads(run("data", "describe", "--data", prepared, "--json").stdout)
+    assert found["rows"] == 160 and found["parts"]["train"] == 128
+    out = tmp_path / "run"
+    quick = ["--epochs", "2", "--batch-size", "64", "--dim", "4"]
+    result = run("train", "gmf", "--data", prepared, *quick, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert run("recommend", out, "--user", "u3").exit_code == 0
+    result = run("evaluate", out, "--baselines", "popularity")
+    assert result.exit_code == 0, result.output
+    assert "popularity" in result.stdout
+
+
+def test_prepared_data_are_kept(prepared, run, refused, ratings):
+    again = ["data", "prepare", ratings, *FLAGS, "--out", prepared]
+    assert "pass --overwrite" in refused(*again)
+    assert run(*again, "--overwrite").exit_code == 0
+    mapped = refused("train", "gmf", "--data", prepared, "--user", "u")
+    assert "is prepared data, whose columns are decided" in mapped
+
+
+def test_a_truncated_record_file_is_named(prepared, refused, tmp_path):
+    (shard,) = prepared.glob("train-*.tfrecord")
+    shard.write_bytes(shard.read_bytes()[:-7])
+    command = ["train", "gmf", "--data", prepared, "--out", tmp_path / "run"]
+    message = refused(*command)
+    assert str(shard) in message and "cut off or changed" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_sets_are_listed(run):
+    lines = run("data", "list", "--json").stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert "movielens" in {row["name"] for row in rows}
+    assert all(row["summary"] for row in rows)

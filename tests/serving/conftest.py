@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrec import serving
 from tfrec.data.interactions import Interactions
@@ -43,6 +44,15 @@ class Exported:
         """Raw ids of the items that each of the first n users has taken."""
         first, raw = self.data.spec.user_column.first, self.data.raw("movie_id")
         return [raw[self.data.user == first + row].tolist() for row in range(n)]
+
+    def ask(self, k, exclude=None, signature="serving_default", **features):
+        """Tensors of ``serving_default`` or ``examples``; nothing excluded if None."""
+        n = len(next(iter(features.values())))
+        exclude = exclude or [[self.padding]] * n
+        values = {**features, "k": k, "exclude": exclude}
+        specs = self.served.signatures[signature].structured_input_signature[1]
+        tensors = {name: tf.constant(values[name], specs[name].dtype) for name in specs}
+        return self.served.signatures[signature](**tensors)
 
     @property
     def items(self) -> list:

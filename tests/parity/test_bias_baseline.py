@@ -16,6 +16,7 @@ from matrices import (
     folder,
     pair_scores,
     random_matrix,
+    raw_pairs,
     spec_of,
 )
 
@@ -73,7 +74,7 @@ def test_epochs(events, penalties, batch_size):
     expected = mean + user_bias[FIRST:, None] + item_bias[FIRST:]
     np.testing.assert_allclose(all_scores(model), expected, rtol=1e-5)
     np.testing.assert_allclose(pair_scores(model), expected, rtol=1e-5)
-    strangers = {"user_id": ["nobody", "u0"], "item_id": ["i0", "nothing"]}
+    strangers = raw_pairs(["nobody", "u0"], ["i0", "nothing"])
     np.testing.assert_allclose(
         model(strangers), [mean + item_bias[FIRST], mean + user_bias[FIRST]], rtol=1e-5
     )

@@ -11,6 +11,7 @@ from matrices import (
     ncf_numbers,
     pair_scores,
     random_matrix,
+    raw_pairs,
 )
 
 from tfrec.models import EASE
@@ -42,7 +43,7 @@ def test_weights_and_scores(events, penalty, epochs, batch_size):
     np.testing.assert_allclose(model.item_weights, weights, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(all_scores(model), X @ weights, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(pair_scores(model), X @ weights, rtol=1e-4, atol=1e-5)
-    assert float(model({"user_id": ["u0"], "item_id": ["unknown"]})[0]) == 0
+    assert float(model(raw_pairs(["u0"], ["unknown"]))[0]) == 0
 
 
 def test_each_column_is_a_ridge_regression_on_the_others(events):
@@ -58,7 +59,7 @@ def test_each_column_is_a_ridge_regression_on_the_others(events):
 
 
 def test_loss_is_the_objective(events):
-    model, history = fitted(EASE, events, epochs=2, regularisation=7.0)
+    _, history = fitted(EASE, events, epochs=2, regularisation=7.0)
     weights = closed_form(X, 7.0)
     expected = np.sum((X - X @ weights) ** 2) + 7.0 * np.sum(weights**2)
     np.testing.assert_allclose(history["loss"], [expected] * 2, rtol=1e-5)

@@ -16,6 +16,7 @@ from matrices import (
     ncf_numbers,
     pair_scores,
     random_matrix,
+    raw_pairs,
 )
 
 from tfrec.models import Popularity
@@ -33,7 +34,7 @@ def test_score_is_the_number_of_events(events, epochs, batch_size):
     counts = np.bincount(events.item, minlength=ITEMS + FIRST)[FIRST:]
     np.testing.assert_array_equal(all_scores(model), np.tile(counts, (30, 1)))
     np.testing.assert_array_equal(pair_scores(model), np.tile(counts, (30, 1)))
-    assert float(model({"user_id": ["u0"], "item_id": ["unknown"]})[0]) == 0
+    assert float(model(raw_pairs(["u0"], ["unknown"]))[0]) == 0
 
 
 @pytest.mark.parametrize("half_life", [3.0, 40.0])

@@ -1,0 +1,167 @@
+"""Models that are solved for inside ``fit``: callbacks, failures, replicas, views."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfrec import keras
+from tfrec.data.views import Pairs
+from tfrec.evaluation import RankingCallback
+from tfrec.features import FeatureSpec
+from tfrec.models import EASE, BiasBaseline, Popularity
+from tfrec.models.baselines._views import BothSides, Together, Twice
+
+BASELINES = ("bias_baseline", "ease", "implicit_als", "item_knn", "popularity")
+
+REPLICAS = """
+    import json, runpy, sys
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
+    from tfrec.models import registry
+    data = runpy.run_path("tests/conftest.py")["small_data"]()
+
+    def learned(name, strategy):
+        with strategy.scope():
+            model = registry.get(name)(data.spec)
+            model.compile(steps_per_execution=1)
+        batches = data.batches(model, 64, shuffle=False)
+        losses = model.fit(batches, epochs=2, verbose=0).history["loss"]
+        sizes = [int(tf.size(v)) for v in model.get_weights()]
+        numbers = [v.tolist() for v, n in zip(model.get_weights(), sizes) if n > 1]
+        return losses, numbers
+
+    one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"]
+    )
+    answers = {n: [learned(n, one), learned(n, two)] for n in sys.argv[1:]}
+    print("\\n" + json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def replicas(run_python):
+    return json.loads(run_python(REPLICAS, *BASELINES).splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_two_replicas_learn_what_one_device_learns(name, replicas):
+    (losses, weights), (other_losses, others) = replicas[name]
+    np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
+    assert any(np.any(values) for values in weights)
+    for values, other in zip(weights, others, strict=True):
+        np.testing.assert_allclose(other, values, rtol=1e-3, atol=1e-5)
+
+
+def test_callbacks_see_the_solution_wherever_they_are_given(data):
+    """Positional callbacks, as Keras allows them, and the loss in their logs."""
+    train, valid, _ = data.split("temporal")
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((logs["loss"], float(np.sum(self.model.counts))))
+
+    model = Popularity(data.spec)
+    model.compile()
+    ranking = RankingCallback(valid)
+    batches = train.batches(model, 64)
+    model.fit(batches, None, None, 2, 0, [ranking, Watch()])
+    assert [count for _, count in seen] == [len(train)] * 2
+    assert seen[0][0] > 0
+    assert ranking.results[0][1]["ndcg@10"] == ranking.results[1][1]["ndcg@10"] > 0
+
+
+def test_a_fit_that_fails_leaves_nothing_behind(data):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    model = EASE(data.spec, regularisation=5.0)
+    model.compile()
+    batches = data.batches(model, 8)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(batches, callbacks=[Stop()], verbose=0)
+    assert model.sums is None
+    assert not np.any(model.item_weights)
+    model.fit(batches, verbose=0)
+    fresh = EASE(data.spec, regularisation=5.0)
+    fresh.compile()
+    fresh.fit(batches, verbose=0)
+    np.testing.assert_array_equal(model.item_weights, fresh.item_weights)
+
+
+def test_sums_are_no_weights(data):
+    model = BiasBaseline(data.spec)
+    model.compile()
+    vectors = []
+
+    class Vectors(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            vectors.append([v.name for v in self.model.weights if v.shape.rank])
+
+    model.fit(data.batches(model, 64), callbacks=[Vectors()], verbose=0)
+    assert vectors[0] == ["user_bias:0", "item_bias:0"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 4096])
+def test_together_counts_users_of_both(data, batch_size):
+    spec = data.spec
+    matrix = np.zeros((spec.user_column.size, spec.item_column.size))
+    matrix[data.user, data.item] = 1
+    matrix = matrix[spec.user_column.first :, spec.item_column.first :]
+    blocks = Together().batches(data, batch_size)
+    parts = list(blocks.as_numpy_iterator())
+    assert len(parts) == int(blocks.cardinality()) == -(-30 // min(batch_size, 30))
+    joined = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    np.testing.assert_array_equal(joined["column"], np.arange(30))
+    np.testing.assert_array_equal(joined["together"], matrix.T @ matrix)
+    np.testing.assert_array_equal(joined["counts"], np.tile(matrix.sum(0), (30, 1)))
+    np.testing.assert_array_equal(joined["users"], [40.0] * 30)
+
+
+def test_twice_is_every_event_once_in_each_pass(data):
+    once = Pairs().batches(data, 64)
+    batches = Twice().batches(data, 64)
+    assert int(batches.cardinality()) == 2 * int(once.cardinality())
+    rows = [
+        (
+            int(f["second"][r]),
+            int(f["user_id/index"][r]),
+            int(f["movie_id/index"][r]),
+            y,
+        )
+        for f, target in batches.as_numpy_iterator()
+        for r, y in enumerate(target)
+    ]
+    passes = [sorted(row[1:] for row in rows if row[0] == n) for n in (0, 1)]
+    events = sorted(zip(data.user, data.item, data.label, strict=True))
+    assert passes[0] == passes[1] == events
+    assert [row[0] for row in rows] == [0] * len(data) + [1] * len(data)
+
+
+@pytest.mark.parametrize("view", [Together(), BothSides(8, 64)])
+def test_views_of_the_matrix_need_the_events_in_memory(view, data):
+    class Stream:
+        spec = data.spec
+
+    with pytest.raises(ValueError, match="need the events in memory: load them"):
+        view.batches(Stream(), 8)
+    with pytest.raises(ValueError, match="no events"):
+        view.batches(data.take(np.arange(0)), 8)
+
+
+def test_hashed_users_are_users_from_the_first_bucket_on(data):
+    """Bucket 1 is a bucket, where index 1 of a vocabulary is everybody unknown."""
+    user = data.spec.user_column
+    hashed = type(user)(user.name, user.side, hash_bins=40)
+    spec = FeatureSpec((hashed, data.spec.item_column), item="movie_id")
+    model = EASE(spec)
+    model.taken.catalogue.arrays = {
+        "start": np.append([0, 0], np.arange(1, 41)),
+        "seen": np.full(40, 3, np.int32),
+    }
+    cold = model.cold({"user_id/index": np.arange(0, 41, dtype=np.int32)})
+    np.testing.assert_array_equal(cold, [True, *[False] * 40])

@@ -108,7 +108,8 @@ def test_it_learns_sixteen_events(name, trained):
         assert run.losses[-1] < 0.9 * run.losses[0]
     for variable, before in zip(run.model.trainable_variables, run.start, strict=True):
         assert np.isfinite(variable.numpy()).all(), variable.name
-        assert np.any(variable.numpy() != before), f"{variable.name} never moved"
+        moved = np.abs(variable.numpy() - before).max()
+        assert moved > 1e-5, f"{variable.name} never moved"  # more than rounding
 
 
 @every_model

@@ -14,6 +14,7 @@ def mlp(
     last: str | None = "relu",
     dropout: float = 0.0,
     name: str = "mlp",
+    last_bias: bool = True,
 ) -> keras.Sequential:
     """Dense layers in a row.
 
@@ -24,6 +25,7 @@ def mlp(
         last: Activation of the last layer.
         dropout: Share of each hidden layer's units dropped in training.
         name: Layer name.
+        last_bias: Whether the last layer has a bias.
 
     Returns:
         A layer ``(batch, any) -> (batch, units[-1])``.
@@ -34,7 +36,10 @@ def mlp(
         initial = keras.initializers.GlorotUniform(seed=next(seeds))
         layers.append(
             keras.layers.Dense(
-                width, last if is_last else activation, kernel_initializer=initial
+                width,
+                last if is_last else activation,
+                use_bias=last_bias or not is_last,
+                kernel_initializer=initial,
             )
         )
         if dropout and not is_last:

@@ -96,14 +96,22 @@ class Catalogue(keras.layers.Layer):
         counts = counts[column.first :]
         return tf.constant(counts / max(counts.sum(), 1.0))
 
-    def probability(self) -> tf.Tensor:
-        """``(item table rows,)`` float32 share of all events, by item index."""
-        counts = self.arrays.get("counts")
-        if counts is None:
+    def counts(self) -> np.ndarray:
+        """``(item table rows,)`` float32 events of each item, by item index.
+
+        Raises:
+            ValueError: The model has met no data.
+        """
+        if not self.known:
             raise ValueError(
                 "the loss corrects for popularity and the model has met no data: call "
                 "train.batches(model, n) or model.adapt(train) first."
             )
+        return self.arrays["counts"]
+
+    def probability(self) -> tf.Tensor:
+        """``(item table rows,)`` float32 share of all events, by item index."""
+        counts = self.counts()
         return tf.constant(counts / max(counts.sum(), 1.0))
 
     @property

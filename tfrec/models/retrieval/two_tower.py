@@ -99,8 +99,14 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         self.query_tower = mlp(
             widths, self.seeds, config.activation, None, name="query_tower"
         )
+        # Added to every item, a bias adds the same to all logits of a query.
         self.item_tower = mlp(
-            widths, self.seeds, config.activation, None, name="item_tower"
+            widths,
+            self.seeds,
+            config.activation,
+            None,
+            name="item_tower",
+            last_bias=config.similarity == "cosine",
         )
 
     @property

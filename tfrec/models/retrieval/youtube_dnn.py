@@ -143,7 +143,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         """Sampled softmax: each row's own item against the shared draw."""
         inputs = self.lookup(features)
         taken = inputs[self.spec.item]
-        column, counts = self.spec.item_column, self.catalogue.arrays["counts"]
+        column, counts = self.spec.item_column, self.catalogue.counts()
         sampler = NegativeSampler(
             column.first, column.size, counts, alpha=self.config.alpha
         )

@@ -47,8 +47,8 @@ def speed(only: tuple[str, ...], quick: bool, seed: int, file: Path | None) -> N
     cells = [
         [
             row["name"],
-            f"{row['ours']:,.3g}",
-            f"{row['baseline']:,.3g}",
+            _number(row["ours"]),
+            _number(row["baseline"]),
             row["unit"],
             f"{row['ratio']:.2f}",
             row["target"],
@@ -136,6 +136,10 @@ def _cells(rows: list[dict[str, Any]]) -> list[list[Any]]:
                 ]
             )
     return cells
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _write(file: Path | None, rows: Any) -> bool:

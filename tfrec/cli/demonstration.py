@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import resource
 import sys
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfrec import datasets, keras, serving
+from tfrec import datasets, serving
 from tfrec.cli import output, progress, quiet
-from tfrec.cli.callbacks import FitProgress
-from tfrec.evaluation import RankingCallback, plots, report
+from tfrec.cli.training import fit
+from tfrec.evaluation import plots, report
 from tfrec.evaluation.report import fitted
 from tfrec.models import registry
 
@@ -48,9 +49,11 @@ def run(out: Path, split: str, epochs: int, data_dir: str | None) -> None:
     with quiet.data_sets():
         data = datasets.load("movielens", data_dir=data_dir)
     train, valid, test = data.split(split)
-    cuts = " and ".join(_date(_times(part).min()) for part in (valid, test))
-    console.print(f"{data}\ncut in time at {cuts}: ", end="")
-    console.print(f"{len(train):,} events to train on, {len(test):,} to predict")
+    first = _date(_times(test).min())
+    console.print(
+        f"{data}\n{split} split: {len(train):,} events to train on, {len(valid):,} to "
+        f"validate on, {len(test):,} to predict, the first of {first}"
+    )
 
     models = {}
     for name in MODELS:
@@ -90,23 +93,15 @@ def _fit(
 ) -> Recommender:
     kind = registry.get(name)
     model = kind(train.spec.select(*COLUMNS), **MODELS[name])
-    model.compile()
-    bar = FitProgress()
-    try:
-        model.fit(
-            train.batches(model, BATCH_SIZE),
-            epochs=epochs,
-            verbose=0,
-            callbacks=[
-                RankingCallback(valid),
-                bar,
-                keras.callbacks.EarlyStopping(
-                    f"val_ndcg@{K}", mode="max", patience=3, restore_best_weights=True
-                ),
-            ],
-        )
-    finally:
-        bar.close()
+    settings = {
+        "epochs": epochs,
+        "batch_size": BATCH_SIZE,
+        "seed": 0,
+        "validate_every": 1,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        best, _ = fit(model, (train, valid), settings, Path(folder))
+    output.console().print(f"epoch {best} is kept")
     return model
 
 

@@ -49,7 +49,7 @@ def train(
             f"resuming the run in {folder} after epoch {done} of {settings['epochs']}."
         )
     clock = progress.Stopwatch()
-    best, epochs = _fit(model, parts, settings, run.unfinished, done)
+    best, epochs = fit(model, parts, settings, run.unfinished, done)
     seconds = clock()
     protocol = protocol_of(model, parts[1])
     metrics = {
@@ -93,14 +93,26 @@ def monitored(protocol: Any) -> tuple[str, str]:
     return "val_auc", "max"
 
 
-def _fit(
+def fit(
     model: Recommender,
     parts: tuple[Interactions, ...],
     settings: dict[str, Any],
     folder: Path,
-    done: int,
+    done: int = 0,
 ) -> tuple[int, int]:
-    """Trains; returns the epoch that is kept and the number of epochs."""
+    """Trains, leaves the weights of the best epoch and draws the learning curve.
+
+    Args:
+        model: The model, not compiled.
+        parts: Training and validation events first.
+        settings: ``epochs``, ``batch_size``, ``seed``, ``validate_every``, and
+            ``patience`` if any.
+        folder: Where the state of training is kept.
+        done: Epochs ended before an interruption.
+
+    Returns:
+        The epoch that is kept, and the number of epochs.
+    """
     model.compile()
     protocol = protocol_of(model, parts[1])
     learns = bool(model.trainable_variables)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfrec.data.key_set import KeySet
+
 if TYPE_CHECKING:
     from tfrec.data.pipeline import Source
 
@@ -56,7 +58,7 @@ class NegativeSampler:
                     "occurs in the events; check their item ids."
                 )
             self.cumulative = tf.constant(np.cumsum(weights) / weights.sum())
-        self.known: tf.Tensor | None = None
+        self.known: KeySet | None = None
         if known is not None:
             known = known[known % size >= first]  # an unknown item is never drawn
         if known is not None and len(known):
@@ -66,7 +68,7 @@ class NegativeSampler:
                     f"a user has taken all {size - first} items, so no negative is "
                     "left for that user; pass avoid_known=False or drop the user."
                 )
-            self.known = tf.constant(known, tf.int64)
+            self.known = KeySet(known)
 
     def draw_items(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws ``(n,)`` int32 item indices, known positives or not."""
@@ -94,9 +96,7 @@ class NegativeSampler:
         if self.known is None:
             return tf.zeros_like(users, tf.bool)
         keys = tf.cast(users, tf.int64) * self.size + tf.cast(items, tf.int64)
-        place = tf.searchsorted(self.known, keys)
-        place = tf.minimum(place, tf.size(self.known) - 1)
-        return tf.gather(self.known, place) == keys
+        return self.known.contains(keys)
 
     def draw(self, users: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """One negative for each user.

@@ -176,15 +176,18 @@ def _best_windows(
     batch, items = tf.shape(scores)[0], tf.shape(scores)[1]
     windows = tf.reshape(scores, (batch, items // window, window))
     maxima = tf.reduce_max(windows, axis=2)
-    _, best = tf.math.top_k(maxima, k)
+    highest, best = tf.math.top_k(maxima, k)
     best = tf.sort(best)  # so that of equal scores the lowest column comes first
     candidates = tf.gather(windows, best, batch_dims=1)
-    values, place = tf.math.top_k(tf.reshape(candidates, (batch, k * window)), k)
+    candidates = tf.reshape(candidates, (batch, k * window))
+    # k scores reach the lowest of these maxima. A heap that meets little above its
+    # root is fast, and NaN, which reaches nothing, goes with the rest.
+    reached = candidates >= highest[:, -1:]
+    candidates = tf.where(reached, candidates, _lowest(scores))
+    values, place = tf.math.top_k(candidates, k)
     columns = tf.gather(best, place // window, batch_dims=1) * window + place % window
-    # A CPU's maximum keeps NaN, so it shows in the maxima. A GPU's may drop it, but a
-    # GPU sorts NaN first, so it shows in the values. A sum shows it at no cost.
-    unsure = tf.math.is_nan(tf.reduce_sum(maxima) + tf.reduce_sum(values))
-    return values, columns, unsure
+    # A maximum may keep NaN, and then hides what else is in its window.
+    return values, columns, tf.math.is_nan(tf.reduce_sum(maxima))
 
 
 def _without_nan(scores: tf.Tensor) -> tf.Tensor:

@@ -165,7 +165,7 @@ def show(metrics: dict[str, Any], folder: Path) -> None:
     ]
     columns = ("metric", "validation", "test")
     console = output.console()
-    console.print(f"{metrics['class']} on {metrics['data']}: {test['protocol']}")
+    console.print(f"{metrics['class']}, {metrics['data']}: {test['protocol']}")
     console.print(output.table(None, columns, rows, columns[1:]))
     console.print(
         f"epoch {metrics['best_epoch']} of {metrics['epochs']} kept, "

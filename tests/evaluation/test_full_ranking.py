@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec import metrics
 from tfrec.evaluation import Evaluator, FullRanking
 from tfrec.evaluation.ranking import WORKERS, Ranker, Seen, block_rows
+from tfrec.models import registry
 
 
 def test_by_hand(tiny, tiny_model):
@@ -176,6 +177,43 @@ def test_the_graph_is_traced_once(tiny, tiny_model):
     for users in (np.array([2, 3]), np.array([4]), np.array([2, 3, 4, 5])):
         rank(users, lambda u: {"user_id/index": u.astype(np.int32)}, state)
     assert len(traces) == 1
+
+
+@pytest.mark.parametrize("how", ["product", "gather"])
+def test_scores_read_item_vectors_as_the_state_has_them(how):
+    rng = np.random.default_rng(0)
+    query, item = rng.normal(size=(9, 4)), rng.normal(size=(70, 4))
+
+    def score(features, state):
+        if how == "product":
+            return tf.matmul(features["q"], state["item"], transpose_b=True)
+        rows = [tf.gather(state["item"], n) for n in range(70)]
+        return tf.matmul(features["q"], tf.stack(rows, axis=1))
+
+    rank = Ranker(score, 70, 5)
+    found = rank(np.arange(9), lambda u: {"q": query[u]}, {"item": tf.constant(item)})
+    order = np.argsort(-query @ item.T, axis=1)
+    np.testing.assert_array_equal(found.columns, order[:, :5])
+
+
+@pytest.mark.parametrize("name", ["gmf", "neumf"])
+def test_lists_are_those_that_users_are_recommended(data, name):
+    train, valid, _ = data.split("random", seed=3)
+    model = registry.get(name)(train.spec)
+    model.adapt(train)
+    users = np.unique(valid.user)
+    rank = Ranker(model.catalogue_scores, 30, 10, memory=30 * 4 * 16)
+    found = rank(
+        users,
+        lambda u: valid.queries(u, model.query_columns),
+        model.catalogue_state(),
+        Seen.of(valid.past),
+    )
+    raw = train.spec.decode("user_id", users)
+    expected = model.recommend({"user_id": raw}, k=10)
+    first = train.spec.item_column.first
+    items = train.spec.encode("movie_id", expected.item_id.reshape(-1)).reshape(-1, 10)
+    np.testing.assert_array_equal(found.columns, items - first)
 
 
 def test_an_error_in_a_block_is_not_swallowed(tiny_model):

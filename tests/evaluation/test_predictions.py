@@ -9,7 +9,7 @@ from worlds import FromScores
 
 from tfrec.data.views import Pairs, Positives
 from tfrec.evaluation import BinaryClassification, Evaluator, RatingPrediction
-from tfrec.evaluation.pairs import event_features, score
+from tfrec.evaluation.pairs import Scorer, event_features
 from tfrec.evaluation.protocols import FullRanking, natural
 
 
@@ -136,10 +136,10 @@ def test_batches_change_nothing(tiny_model, monkeypatch):
     def features(rows):
         return {"user_id/index": users[rows], "item_id/index": items[rows]}
 
-    at_once = score(tiny_model, 24, features)
+    at_once = Scorer(tiny_model)(24, features)
     for batch in (1, 5, 24):
         monkeypatch.setattr("tfrec.evaluation.pairs.BATCH", batch)
-        np.testing.assert_array_equal(score(tiny_model, 24, features), at_once)
+        np.testing.assert_array_equal(Scorer(tiny_model)(24, features), at_once)
     np.testing.assert_array_equal(at_once, tf.repeat(tf.range(6.0, 0, -1), 4))
 
 

@@ -69,3 +69,36 @@ def test_events_in_full_by_hand(tiny, tiny_model):
     assert list(result.per_user["hit_rate@2"]) == [1, 0, 1, 0, 1]
     np.testing.assert_allclose(result.per_user["mrr@6"], [1 / 2, 1 / 3, 1, 1 / 6, 1])
     assert result.events == 5
+
+
+def test_events_of_a_diverged_model(tiny, from_scores):
+    asked = tiny.take(np.array([0]))
+    model = from_scores(tiny, np.full((4, 6), np.nan))
+    with pytest.raises(ValueError, match="items of 1 events no finite score"):
+        Evaluator(asked, EventRanking(k=1)).evaluate(model)
+    with pytest.raises(ValueError, match="none of the 1 events"):
+        Evaluator(tiny.take(np.array([5])), EventRanking(k=1)).evaluate(model)
+
+
+@pytest.mark.parametrize(
+    "protocol", [EventRanking(k=2), SampledNegatives(k=2, negatives=2), FullRanking(2)]
+)
+def test_graph_and_candidates_are_kept(tiny, from_scores, protocol, monkeypatch):
+    calls = []
+    model = from_scores(tiny, np.ones((4, 6)))
+    for name in ("call", "catalogue_scores"):
+        original = getattr(model, name)
+
+        def counted(*args, original=original, **kwargs):
+            calls.append(1)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(model, name, counted)
+    evaluator = Evaluator(tiny.take(np.arange(4)), protocol)
+    first = evaluator.evaluate(model)
+    traced = len(calls)
+    assert evaluator.evaluate(model).metrics == first.metrics
+    assert len(calls) == traced > 0
+    # Another model gets a graph of its own.
+    other = evaluator.evaluate(from_scores(tiny, np.tile(np.arange(6), (4, 1))))
+    assert other.metrics != first.metrics

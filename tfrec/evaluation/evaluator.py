@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tfrec.evaluation import events, full, predictions, sampled
+from tfrec.evaluation.pairs import Scorer
 from tfrec.evaluation.protocols import (
     BinaryClassification,
     EventRanking,
@@ -16,13 +18,15 @@ from tfrec.evaluation.protocols import (
     RatingPrediction,
     SampledNegatives,
 )
-from tfrec.evaluation.ranking import SCORE_MEMORY, Ranker
+from tfrec.evaluation.ranking import SCORE_MEMORY
 from tfrec.evaluation.result import Result
 from tfrec.models.registry import name_of
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.models.base import Recommender
+
+Tool = TypeVar("Tool")
 
 
 class Evaluator:
@@ -51,17 +55,7 @@ class Evaluator:
         self.data = data
         self.protocol = protocol or FullRanking()
         self.memory = memory
-        self._latest: tuple[Recommender, Ranker] | None = None
-
-    @cached_property
-    def _truth(self) -> full.Truth:
-        return full.truth_of(self.data, self._full_ranking)
-
-    @property
-    def _full_ranking(self) -> FullRanking:
-        if not isinstance(self.protocol, FullRanking):
-            raise ValueError(f"{self.protocol!r} is no full ranking.")
-        return self.protocol
+        self._latest: tuple[Recommender, Any] | None = None
 
     def evaluate(self, model: Recommender, name: str | None = None) -> Result:
         """Measures a model.
@@ -84,27 +78,39 @@ class Evaluator:
         return dataclasses.replace(result, seconds=time.perf_counter() - begin)
 
     def _evaluate(self, model: Recommender, name: str) -> Result:
-        data, protocol = self.data, self.protocol
+        data, protocol, memory = self.data, self.protocol, self.memory
         if isinstance(protocol, FullRanking):
-            ranker = self._ranker(model)
+            ranker = self._kept(
+                model, lambda: full.make_ranker(model, protocol, memory)
+            )
             return full.evaluate(model, name, data, protocol, self._truth, ranker)
-        if isinstance(protocol, SampledNegatives):
-            return sampled.evaluate(model, name, data, protocol)
         if isinstance(protocol, EventRanking):
-            return events.evaluate(model, name, data, protocol, self.memory)
+            places = self._kept(model, lambda: events.Places(model, memory))
+            return events.evaluate(name, data, protocol, places)
+        scorer = self._kept(model, lambda: Scorer(model))
+        if isinstance(protocol, SampledNegatives):
+            return sampled.evaluate(name, data, protocol, self._asked, scorer)
         if isinstance(protocol, RatingPrediction):
-            return predictions.ratings(model, name, data, protocol)
+            return predictions.ratings(name, data, protocol, scorer)
         if isinstance(protocol, BinaryClassification):
-            return predictions.binary(model, name, data, protocol)
+            return predictions.binary(name, data, protocol, scorer)
         raise ValueError(
             f"{protocol!r} is no protocol: use FullRanking, EventRanking, "
             "SampledNegatives, RatingPrediction or BinaryClassification."
         )
 
-    def _ranker(self, model: Recommender) -> Ranker:
+    @cached_property
+    def _truth(self) -> full.Truth:
+        return full.truth_of(self.data, cast(FullRanking, self.protocol))
+
+    @cached_property
+    def _asked(self) -> sampled.Asked:
+        return sampled.asked_of(self.data, cast(SampledNegatives, self.protocol))
+
+    def _kept(self, model: Recommender, make: Callable[[], Tool]) -> Tool:
+        """What holds the graph of the model, made anew for another model only."""
         if self._latest is None or self._latest[0] is not model:
-            ranker = full.make_ranker(model, self._full_ranking, self.memory)
-            self._latest = (model, ranker)
+            self._latest = (model, make())
         return self._latest[1]
 
     def _check_ids(self, model: Recommender) -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tfrec import metrics
 from tfrec.data.interactions import index_key
 from tfrec.evaluation.protocols import EventRanking
 from tfrec.evaluation.ranking import SCORE_MEMORY, WORKERS, block_rows
-from tfrec.evaluation.result import Result, mean_and_error
+from tfrec.evaluation.result import Result, one_relevant, summarise
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.models.base import Recommender
 
 Columns = dict[str, np.ndarray]
+Tensors = dict[str, tf.Tensor]
 
 
 def event_queries(model: Recommender, data: Interactions, rows: np.ndarray) -> Columns:
@@ -32,65 +32,76 @@ def event_queries(model: Recommender, data: Interactions, rows: np.ndarray) -> C
     return features
 
 
+class Places:
+    """Finds the place of each event's item in the whole catalogue.
+
+    Args:
+        model: The model.
+        memory: Bound, in bytes, of the scores held at a time.
+    """
+
+    def __init__(self, model: Recommender, memory: int = SCORE_MEMORY) -> None:
+        self.model, self.memory = model, memory
+        self._graph = tf.function(self._before, reduce_retracing=True)
+
+    def __call__(self, data: Interactions, rows: np.ndarray) -> np.ndarray:
+        """``(n,)`` number of items ranked before that of each event; NaN scores: -1."""
+        column, state = data.spec.item_column, self.model.catalogue_state()
+        size = WORKERS * block_rows(column.size, self.memory)
+        return np.concatenate(
+            [
+                self._graph(
+                    tf.nest.map_structure(
+                        tf.constant, event_queries(self.model, data, some)
+                    ),
+                    state,
+                    tf.constant(data.item[some] - column.first),
+                ).numpy()
+                for some in np.split(rows, np.arange(size, len(rows), size))
+            ]
+        )
+
+    def _before(self, features: Tensors, state: Tensors, own: tf.Tensor) -> tf.Tensor:
+        scores = tf.cast(self.model.catalogue_scores(features, state), tf.float32)
+        target = tf.gather(scores, own, batch_dims=1)[:, None]
+        # A tie is lost, so that a constant model finds nothing.
+        return tf.reduce_sum(tf.cast(scores >= target, tf.int32), axis=1) - 1
+
+
 def evaluate(
-    model: Recommender,
-    name: str,
-    data: Interactions,
-    protocol: EventRanking,
-    memory: int = SCORE_MEMORY,
+    name: str, data: Interactions, protocol: EventRanking, places: Places
 ) -> Result:
     """Ranks each event's item among the whole catalogue.
 
     Raises:
-        ValueError: No event's item is in the vocabulary.
+        ValueError: No event's item is in the vocabulary, or an item has no finite
+            score.
     """
-    column = data.spec.item_column
-    rows = np.flatnonzero(data.item >= column.first)
+    rows = np.flatnonzero(data.item >= data.spec.item_column.first)
     if not len(rows):
         raise ValueError(
             f"none of the {len(data)} events of {data.name} has an item of the "
             "vocabulary: split the data otherwise."
         )
-    state = model.catalogue_state()
-
-    @tf.function(reduce_retracing=True)
-    def places(
-        features: dict[str, tf.Tensor], state: dict[str, tf.Tensor], own: tf.Tensor
-    ) -> tf.Tensor:
-        scores = tf.cast(model.catalogue_scores(features, state), tf.float32)
-        target = tf.gather(scores, own, batch_dims=1)[:, None]
-        # A tie is lost, so that a constant model finds nothing.
-        return tf.reduce_sum(tf.cast(scores >= target, tf.int32), axis=1) - 1
-
-    size = WORKERS * block_rows(column.size, memory)
-    before = np.concatenate(
-        [
-            places(
-                tf.nest.map_structure(tf.constant, event_queries(model, data, some)),
-                state,
-                tf.constant(data.item[some] - column.first),
-            ).numpy()
-            for some in np.split(rows, np.arange(size, len(rows), size))
-        ]
-    )
-    found = np.arange(max(protocol.cutoffs)) == before[:, None]
-    one = np.ones(len(rows), int)
-    per_user = {
-        f"{metric}@{k}": metrics.RANKING[metric](found, one, k)
-        for k in protocol.cutoffs
-        for metric in ("hit_rate", "ndcg", "mrr")
-    }
-    summary = {metric: mean_and_error(each) for metric, each in per_user.items()}
+    before = places(data, rows)
+    if before.min() < 0:
+        raise ValueError(
+            f"{name} gives the items of {int(np.sum(before < 0))} events no finite "
+            "score: has training diverged? Lower the learning rate."
+        )
+    per_user = one_relevant(before, protocol.cutoffs)
+    values, errors = summarise(per_user)
+    outside = len(data) - len(rows)
     return Result(
         model=name,
         data=data.name,
         protocol=protocol.describe(),
         sampled=protocol.sampled,
-        metrics={metric: value for metric, (value, _) in summary.items()},
-        standard_error={metric: error for metric, (_, error) in summary.items()},
+        metrics=values,
+        standard_error=errors,
         users=len(np.unique(data.user[rows])),
         events=len(rows),
-        left_out={"item outside the vocabulary": len(data) - len(rows)},
+        left_out={"item outside the vocabulary": outside} if outside else {},
         user=data.user[rows],
         per_user=per_user,
     )

@@ -11,7 +11,7 @@ import numpy as np
 from tfrec import metrics
 from tfrec.evaluation.protocols import FullRanking
 from tfrec.evaluation.ranking import Ranked, Ranker, Seen, hits
-from tfrec.evaluation.result import Result, mean_and_error
+from tfrec.evaluation.result import Result, summarise
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -148,20 +148,18 @@ def evaluate(
     _check_complete(name, truth, ranked, seen)
     found = hits(ranked.columns, truth.users, truth.relevant, truth.items)
 
-    values: dict[str, float] = {}
-    errors: dict[str, float] = {}
-    per_user: dict[str, np.ndarray] = {}
-    for k in protocol.cutoffs:
-        for metric, function in metrics.RANKING.items():
-            per_user[f"{metric}@{k}"] = function(found, truth.count, k)
+    per_user = {
+        f"{metric}@{k}": function(found, truth.count, k)
+        for k in protocol.cutoffs
+        for metric, function in metrics.RANKING.items()
+    }
     counts = past_of(data).item_counts[data.spec.item_column.first :]
     lists = {
         f"{metric}@{k}": function(ranked.columns[:, :k], counts)
         for metric, function in metrics.LISTS.items()
         for k in protocol.cutoffs
     }
-    for metric, each in {**per_user, **lists}.items():
-        values[metric], errors[metric] = mean_and_error(each)
+    values, errors = summarise({**per_user, **lists})
     for k in protocol.cutoffs:
         values[f"coverage@{k}"] = metrics.coverage(ranked.columns[:, :k], truth.items)
         values[f"gini@{k}"] = metrics.gini(ranked.columns[:, :k], truth.items)

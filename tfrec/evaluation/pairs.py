@@ -70,47 +70,51 @@ def event_features(model: Recommender, data: Interactions, rows: np.ndarray) -> 
     return features
 
 
-def pair_graph(model: Recommender, features: Columns) -> Callable:
-    """The model's pair scores as one graph for batches of any size.
+class Scorer:
+    """Scores pairs with one model.
+
+    The graph is traced once; keep the object to score again after more training.
 
     Args:
         model: The model.
-        features: A batch that shows names, shapes and types.
     """
-    signature = {
-        name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
-        for name, value in features.items()
-    }
 
-    @tf.function(input_signature=[signature])
-    def graph(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.reshape(tf.cast(model(features, training=False), tf.float32), [-1])
+    def __init__(self, model: Recommender) -> None:
+        self.model = model
+        self._graph: Callable[[dict[str, tf.Tensor]], tf.Tensor] | None = None
 
-    # The concrete function: TensorFlow would warn of the graphs of other models.
-    return graph.get_concrete_function()
+    def __call__(
+        self, count: int, features: Callable[[np.ndarray], Columns], width: int = 1
+    ) -> np.ndarray:
+        """Scores rows of pairs, a batch at a time.
 
+        Args:
+            count: Number of rows, 1 or more.
+            features: Features of the pairs of some rows, row after row.
+            width: Pairs in a row.
 
-def score(
-    model: Recommender,
-    count: int,
-    features: Callable[[np.ndarray], Columns],
-    width: int = 1,
-) -> np.ndarray:
-    """Scores rows of pairs, a batch at a time.
+        Returns:
+            ``(count * width,)`` float32.
+        """
+        if self._graph is None:
+            self._graph = self._trace(features(np.arange(1)))
+        step = max(1, BATCH // width)
+        parts = [
+            self._graph(tf.nest.map_structure(tf.constant, features(rows))).numpy()
+            for rows in np.split(np.arange(count), np.arange(step, count, step))
+        ]
+        return np.concatenate(parts)
 
-    Args:
-        model: The model.
-        count: Number of rows.
-        features: Features of the pairs of some rows, row after row.
-        width: Pairs in a row.
+    def _trace(self, features: Columns) -> Callable:
+        signature = {
+            name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+            for name, value in features.items()
+        }
 
-    Returns:
-        ``(count * width,)`` float32.
-    """
-    step = max(1, BATCH // width)
-    graph = pair_graph(model, features(np.arange(min(count, 1))))
-    parts = [
-        graph(tf.nest.map_structure(tf.constant, features(rows))).numpy()
-        for rows in np.split(np.arange(count), np.arange(step, count, step))
-    ]
-    return np.concatenate(parts)
+        @tf.function(input_signature=[signature])
+        def graph(features: dict[str, tf.Tensor]) -> tf.Tensor:
+            scores = self.model(features, training=False)
+            return tf.reshape(tf.cast(scores, tf.float32), [-1])
+
+        # The concrete function: TensorFlow would warn of the graphs of other models.
+        return graph.get_concrete_function()

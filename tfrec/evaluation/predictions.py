@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec import metrics
-from tfrec.evaluation.pairs import event_features, score
+from tfrec.evaluation.pairs import Scorer, event_features
 from tfrec.evaluation.protocols import BinaryClassification, RatingPrediction
 from tfrec.evaluation.result import Result, mean_and_error
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
-    from tfrec.models.base import Recommender
 
 
 def ratings(
-    model: Recommender, name: str, data: Interactions, protocol: RatingPrediction
+    name: str, data: Interactions, protocol: RatingPrediction, scorer: Scorer
 ) -> Result:
     """RMSE and MAE over all events.
 
@@ -29,7 +28,7 @@ def ratings(
     Raises:
         ValueError: No label, no event, or predictions that are not finite.
     """
-    predicted, labels = _predict(model, data), data.label
+    predicted, labels = _predict(data, scorer), data.label
     if protocol.clip is not None:
         predicted = np.clip(predicted, *protocol.clip)
     rmse, mae = metrics.rmse(labels, predicted), metrics.mae(labels, predicted)
@@ -47,7 +46,7 @@ def ratings(
 
 
 def binary(
-    model: Recommender, name: str, data: Interactions, protocol: BinaryClassification
+    name: str, data: Interactions, protocol: BinaryClassification, scorer: Scorer
 ) -> Result:
     """AUC, GAUC by user (when a user has both classes) and logloss, over all events.
 
@@ -63,7 +62,7 @@ def binary(
             f"{data.name} has labels from {labels.min():g} to {labels.max():g}: set "
             "min_label to say which are positive."
         )
-    logits = _predict(model, data)
+    logits = _predict(data, scorer)
     losses = metrics.log_losses(labels, logits, from_logits=True)
     values = {
         "auc": metrics.auc_with_error(labels, logits),
@@ -78,10 +77,10 @@ def binary(
     return _result(name, data, protocol, values, {"logloss": losses})
 
 
-def _predict(model: Recommender, data: Interactions) -> np.ndarray:
+def _predict(data: Interactions, scorer: Scorer) -> np.ndarray:
     if not len(data):
         raise ValueError(f"{data.name} has no events to measure: split it otherwise.")
-    return score(model, len(data), partial(event_features, model, data))
+    return scorer(len(data), partial(event_features, scorer.model, data))
 
 
 def _result(

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tfrec import metrics
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -87,3 +89,31 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     if len(values) < 2:
         return float(values.mean()), math.nan
     return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def one_relevant(before: np.ndarray, cutoffs: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Metrics of lists with a single relevant item, which recall and hit rate share.
+
+    Args:
+        before: ``(n,)`` number of items ranked before the relevant one.
+        cutoffs: Cutoffs.
+
+    Returns:
+        Value of each list by metric, such as ``ndcg@10``.
+    """
+    found = np.arange(max(cutoffs)) == before[:, None]
+    one = np.ones(len(before), int)
+    return {
+        f"{metric}@{k}": metrics.RANKING[metric](found, one, k)
+        for k in cutoffs
+        for metric in ("hit_rate", "ndcg", "mrr")
+    }
+
+
+def summarise(
+    per_user: dict[str, np.ndarray],
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Means and standard errors by metric."""
+    both = {metric: mean_and_error(each) for metric, each in per_user.items()}
+    values = {metric: value for metric, (value, _) in both.items()}
+    return values, {metric: error for metric, (_, error) in both.items()}

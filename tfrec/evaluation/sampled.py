@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfrec import metrics
 from tfrec.evaluation.full import past_of, warm
-from tfrec.evaluation.pairs import Columns, pair_features, score
+from tfrec.evaluation.pairs import Columns, Scorer, pair_features
 from tfrec.evaluation.protocols import SampledNegatives
-from tfrec.evaluation.result import Result, mean_and_error
+from tfrec.evaluation.result import Result, one_relevant, summarise
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
-    from tfrec.models.base import Recommender
 
 
 def draw(data: Interactions, rows: np.ndarray, negatives: int, seed: int) -> np.ndarray:
@@ -71,14 +70,29 @@ def _repeats(block: np.ndarray) -> np.ndarray:
     return result
 
 
-def evaluate(
-    model: Recommender, name: str, data: Interactions, protocol: SampledNegatives
-) -> Result:
-    """Ranks each event's item among its candidates.
+@dataclass(frozen=True)
+class Asked:
+    """The events that are measured and their candidates.
+
+    Attributes:
+        rows: ``(n,)`` events.
+        items: ``(n, 1 + negatives)`` int32 item indices, the event's own first.
+        cold_users: Users left out because nothing was known of them.
+        left_out: Events left out, by reason.
+    """
+
+    rows: np.ndarray
+    items: np.ndarray
+    cold_users: int
+    left_out: dict[str, int]
+
+
+def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
+    """Collects the events to be measured and draws or takes their candidates.
 
     Raises:
         ValueError: Stored candidates do not fit the events or the vocabulary, no event
-            is left, or the model's scores are not finite.
+            is left, or too few items are left to draw from.
     """
     column, stored = data.spec.item_column, protocol.candidates
     known_item, known_user = data.item >= column.first, warm(data)
@@ -107,47 +121,60 @@ def evaluate(
         )
     else:
         candidates = stored[rows]
-    items = np.concatenate([data.item[rows][:, None], candidates], axis=1)
-    width = items.shape[1]
+    return Asked(
+        rows,
+        np.concatenate([data.item[rows][:, None], candidates], axis=1),
+        len(np.unique(data.user[known_item & ~known_user])),
+        {reason: n for reason, n in left_out.items() if n},
+    )
+
+
+def evaluate(
+    name: str,
+    data: Interactions,
+    protocol: SampledNegatives,
+    asked: Asked,
+    scorer: Scorer,
+) -> Result:
+    """Ranks each event's item among its candidates.
+
+    Raises:
+        ValueError: The model's scores are not finite.
+    """
+    users, width = data.user[asked.rows], asked.items.shape[1]
+    model = scorer.model
 
     def features(some: np.ndarray) -> Columns:
-        users = np.repeat(data.user[rows[some]], width)
         return pair_features(
             data,
             model.query_columns,
             model.item_columns,
-            users,
-            items[some].reshape(-1),
+            np.repeat(users[some], width),
+            asked.items[some].reshape(-1),
         )
 
-    scores = score(model, len(rows), features, width).reshape(-1, width)
+    scores = scorer(len(users), features, width).reshape(-1, width)
     if not np.all(np.isfinite(scores)):
         raise ValueError(
             f"{name} gives {int(np.sum(~np.isfinite(scores)))} pairs no finite score: "
             "has training diverged? Lower the learning rate."
         )
     # Some published candidates hold the event's own item, which is ranked once.
-    others = items[:, 1:] != items[:, :1]
+    others = asked.items[:, 1:] != asked.items[:, :1]
     before = np.sum((scores[:, 1:] >= scores[:, :1]) & others, axis=1)
-    found = np.arange(max(protocol.cutoffs)) == before[:, None]
-    one = np.ones(len(rows), int)
-    per_user = {
-        f"{metric}@{k}": metrics.RANKING[metric](found, one, k)
-        for k in protocol.cutoffs
-        for metric in ("hit_rate", "ndcg", "mrr")
-    }
-    summary = {metric: mean_and_error(each) for metric, each in per_user.items()}
+    per_user = one_relevant(before, protocol.cutoffs)
+    values, errors = summarise(per_user)
     return Result(
         model=name,
         data=data.name,
         protocol=protocol.describe(),
         sampled=protocol.sampled,
-        metrics={metric: value for metric, (value, _) in summary.items()},
-        standard_error={metric: error for metric, (_, error) in summary.items()},
-        users=len(np.unique(data.user[rows])),
-        events=len(rows),
-        cold_users=len(np.unique(data.user[known_item & ~known_user])),
-        left_out={reason: n for reason, n in left_out.items() if n},
-        user=data.user[rows],
+        metrics=values,
+        standard_error=errors,
+        users=len(np.unique(users)),
+        events=len(users),
+        cold_users=asked.cold_users,
+        left_out=asked.left_out,
+        user=users,
         per_user=per_user,
     )

@@ -16,8 +16,6 @@ from tfrec.cli.source import Source, data_options, split_option
 if TYPE_CHECKING:
     from tfrec.evaluation import Protocol
 
-BASELINES = ("popularity", "item_knn")
-
 
 @click.command(cls=Command)
 @click.argument("model", metavar="RUN|MODEL", type=click.Path(path_type=Path))
@@ -34,8 +32,8 @@ BASELINES = ("popularity", "item_knn")
     "--baselines",
     type=hyper_parameters.ListOf(click.STRING),
     metavar="NAME,...",
-    help="Models to stand beside it, fitted here: popularity,item_knn by default for "
-    "rankings. An empty text for none.",
+    help="Models to stand beside it, fitted here; by default popularity,item_knn for a "
+    "ranking, bias_baseline for ratings. An empty text for none.",
 )
 @click.option(
     "--k",
@@ -64,8 +62,9 @@ def evaluate(
     its split; flags say otherwise.
     """
     quiet.tensorflow()
-    from tfrec.evaluation import FullRanking, report
+    from tfrec.evaluation import FullRanking, RatingPrediction, report
     from tfrec.evaluation.protocols import natural
+    from tfrec.evaluation.report import RANKING_COMPANIONS, RATING_COMPANIONS
     from tfrec.models import registry
 
     for name in baselines or ():
@@ -76,10 +75,14 @@ def evaluate(
     _, valid, test = source.parts()
     held_out = test if part == "test" else valid
     protocol: Protocol = natural(loaded, held_out)
+    companions: tuple[str, ...] = ()
     if isinstance(protocol, FullRanking):
         protocol = dataclasses.replace(protocol, k=k)
-        baselines = BASELINES if baselines is None else baselines
-    found = report(held_out, [loaded, *(baselines or ())], protocol=protocol)
+        companions = RANKING_COMPANIONS
+    elif isinstance(protocol, RatingPrediction):
+        companions = RATING_COMPANIONS
+    beside = companions if baselines is None else baselines
+    found = report(held_out, [loaded, *beside], protocol=protocol)
     if table is not None:
         found.to_csv(table)
     if as_json:

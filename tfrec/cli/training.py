@@ -115,7 +115,7 @@ def fit(
     """
     model.compile()
     protocol = protocol_of(model, parts[1])
-    learns = bool(model.trainable_variables)
+    learns = not getattr(model, "one_pass", False)
     monitor, mode = monitored(protocol)
     every = settings["validate_every"]
     watched = monitor if learns and every <= settings["epochs"] else None

@@ -10,6 +10,8 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.10 p
 	2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 PACKAGING := setup.cfg pyproject.toml
+# Two processes; what one has left to do the other takes.
+PYTEST ?= -n 2 --dist worksteal
 
 .PHONY: demo test lint types bench help
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/tfrec demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -46,8 +46,9 @@ class FullRanking(Protocol):
         exclude_seen: Whether items of the user's past are never ranked. Relevant items
             that the user had already taken are then left out, and counted.
         users: ``known`` leaves out, and counts, users without any past event;
-            ``all`` ranks for them too. Users outside the vocabulary share one index and
-            are left out in any case.
+            ``all`` ranks for them too, by the model's own scores (``recommend`` would
+            answer them by popularity). Users outside the vocabulary share one index
+            and are left out in any case.
         min_label: Only events with this label or more are relevant; None for all.
     """
 

@@ -25,7 +25,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/tfrec demo
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
+	$(BIN)/python -m pytest $(PYTEST)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -250,6 +250,15 @@ def test_triples_hold_every_event_once_with_its_negatives(data, blocks, alpha):
     assert np.any(first["negative/index"] != second["negative/index"])
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_every_block_draws_its_own_negatives(data, monkeypatch, shuffle):
+    monkeypatch.setattr(pipeline, "BLOCK", 64)
+    view = Triples(negatives=1, avoid_known=False)
+    drawn = epoch(data.batches(view, 64, shuffle))["negative/index"][:, 0]
+    blocks = {tuple(drawn[begin : begin + 64]) for begin in range(0, 576, 64)}
+    assert len(blocks) == 9
+
+
 # Positives
 
 

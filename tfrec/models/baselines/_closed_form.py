@@ -87,6 +87,10 @@ class Sums:
         else:
             self[name].scatter_add(tf.IndexedSlices(values, rows))
 
+    def put(self, name: str, values: tf.Tensor, rows: tf.Tensor) -> None:
+        """Writes ``values`` into ``rows``, where a row is known at once."""
+        self[name].scatter_update(tf.IndexedSlices(values, rows))
+
     def reset(self) -> None:
         """Sets all sums to zero."""
         for value in self.values.values():

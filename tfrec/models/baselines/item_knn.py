@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
-from tfrec import keras
-from tfrec.layers.top_k import top_k
+from tfrec.layers.top_k import mask, top_k
 from tfrec.models.base import Recommender
-from tfrec.models.baselines._closed_form import OwnLoss, solved_weight, whole
+from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._taken import FromTaken
 from tfrec.models.baselines._views import Together
 from tfrec.models.config import Config, Tune
 from tfrec.models.families import Tensors
 
 
-class ItemKNN(OwnLoss, FromTaken, Recommender):
+class ItemKNN(ClosedForm, FromTaken, Recommender):
     """Cosine item-item neighbourhoods with shrinkage.
 
     Sarwar et al. 2001, "Item-Based Collaborative Filtering Recommendation Algorithms",
@@ -28,7 +28,7 @@ class ItemKNN(OwnLoss, FromTaken, Recommender):
         score(u, i) = sum over j in N(i) and in the history of u of sim(i, j)
 
     N(i) are the ``neighbours`` items most similar to i, equal ones in index order,
-    those of similarity 0 left out. They are kept sparse, ``(items, neighbours)``. With
+    those of similarity 0 left out, kept sparse in ``(items, neighbours)``. With
     ``score="average"`` it is the weighted average around the items' shares of users
     (the paper's weighted sum, as the BARS benchmark has it)::
 
@@ -84,6 +84,10 @@ class ItemKNN(OwnLoss, FromTaken, Recommender):
         self.neighbours = solved_weight(self, "neighbours", shape, "int32")
         self.similarities = solved_weight(self, "similarities", shape)
         self.bias = solved_weight(self, "bias", (items,))
+        # The places of `neighbours` in the order of the neighbour they hold, those that
+        # hold none last, and where the places of each neighbour start.
+        self.order = solved_weight(self, "order", (shape[0] * shape[1],), "int32")
+        self.start = solved_weight(self, "start", (items + 1,), "int32")
 
     def view(self) -> Together:
         """How many users took both of two items."""
@@ -93,28 +97,47 @@ class ItemKNN(OwnLoss, FromTaken, Recommender):
         """``(block, items)`` similarities of other items; -inf of itself or none."""
         together, column = features["together"], features["column"]
         own = tf.gather(features["counts"], column, batch_dims=1)
-        norms = tf.sqrt(own[:, None] * features["counts"])
-        similarity = tf.math.divide_no_nan(together, norms + self.config.shrink)
-        itself = tf.one_hot(column, self.taken.items, True, False, dtype=tf.bool)
-        return tf.where(itself | (together == 0), -float("inf"), similarity)
+        norms = tf.sqrt(own[:, None] * features["counts"]) + self.config.shrink
+        similarity = tf.where(together > 0, together / norms, -float("inf"))
+        return mask(similarity, column[:, None])
 
-    def train_step(self, data: Any) -> Tensors:
+    def sum_specs(self) -> dict[str, tf.TensorSpec]:
+        """Neighbours found so far, and the sum and number of their distances."""
+        weights = {"neighbours", "similarities", "bias"}
+        kept = {name: getattr(self, name) for name in weights}
+        specs = {n: tf.TensorSpec(w.shape, w.dtype) for n, w in kept.items()}
+        scalar = tf.TensorSpec((), tf.float64)
+        return {**specs, "distance": scalar, "places": scalar}
+
+    def collect(
+        self, features: Tensors, target: tf.Tensor | None, weight: tf.Tensor | None
+    ) -> None:
         """Finds the neighbours of a block of items."""
-        features, _, _ = whole(keras.utils.unpack_x_y_sample_weight(data))
-        column, counts = features["column"], features["counts"]
+        column, counts, sums = features["column"], features["counts"], self.sums
         values, found = top_k(self._similarity(features), self.neighbours.shape[1])
         found, values = tf.maximum(found, 0), tf.maximum(values, 0.0)
-        logs = self.report(1 - values)
+        sums.add("distance", tf.reduce_sum(1 - values))
+        sums.add("places", tf.size(values))
         if self.config.score == "average":
             total = tf.reduce_sum(values, axis=1, keepdims=True)
             values = tf.math.divide_no_nan(values, total)
             share = counts / features["users"][:, None]
             around = values * tf.gather(share, found, batch_dims=1)
             bias = tf.gather(share, column, batch_dims=1) - tf.reduce_sum(around, 1)
-            self.bias.scatter_update(tf.IndexedSlices(bias, column))
-        self.neighbours.scatter_update(tf.IndexedSlices(found, column))
-        self.similarities.scatter_update(tf.IndexedSlices(values, column))
-        return logs
+            sums.put("bias", bias, column)
+        sums.put("neighbours", found, column)
+        sums.put("similarities", values, column)
+
+    def solve(self) -> float:
+        """Takes over the neighbours; mean distance to them."""
+        for name in ("neighbours", "similarities", "bias"):
+            getattr(self, name).assign(self.sums[name])
+        near, items = self.neighbours.numpy().ravel(), self.taken.items
+        near[self.similarities.numpy().ravel() == 0] = items
+        self.order.assign(np.argsort(near, kind="stable").astype(np.int32))
+        lengths = np.bincount(near, minlength=items + 1)[:items]
+        self.start.assign(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+        return float(self.sums["distance"] / self.sums["places"])
 
     def test_step(self, data: Any) -> Tensors:
         """Mean distance to the same neighbours in other data."""
@@ -136,29 +159,33 @@ class ItemKNN(OwnLoss, FromTaken, Recommender):
         return tf.where(column < 0, 0.0, scores)
 
     def catalogue_state(self) -> Tensors:
-        """``neighbours``, ``similarities``: ``(items, neighbours)``; ``bias``."""
-        names = ("neighbours", "similarities", "bias")
-        return {name: tf.convert_to_tensor(getattr(self, name)) for name in names}
+        """Whose neighbour each item is: ``start`` of its stretch of ``item``.
+
+        With ``similarity`` by the side of ``item``, and ``bias`` ``(items,)``.
+        """
+        return {
+            "start": tf.convert_to_tensor(self.start),
+            "item": self.order // self.neighbours.shape[1],
+            "similarity": tf.gather(tf.reshape(self.similarities, [-1]), self.order),
+            "bias": tf.convert_to_tensor(self.bias),
+        }
 
     def catalogue_scores(self, features: Tensors, state: Tensors) -> tf.Tensor:
-        """A sparse matrix product: similarities times what the users took."""
+        """User by user, the similarities of those whose neighbours the user took."""
         users = self.lookup(features)[self.spec.user]
-        rows, columns = self.taken.pairs(users)
-        items, batch = self.taken.items, tf.size(users, tf.int64)
-        taken = tf.scatter_nd(
-            tf.stack([columns, rows], axis=1),
-            tf.ones_like(columns, tf.float32),
-            tf.stack([tf.constant(items, tf.int64), batch]),
-        )
-        near = tf.cast(state["neighbours"], tf.int64)
-        owner = tf.repeat(tf.range(items, dtype=tf.int64), near.shape[1])
-        matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-            indices=tf.stack([owner, tf.reshape(near, [-1])], axis=1),
-            values=tf.reshape(state["similarities"], [-1]),
-            dense_shape=tf.constant([items, items], tf.int64),
-        )
-        scores = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=taken)
-        return tf.transpose(scores) + state["bias"]
+        start, items = state["start"], self.taken.items
+
+        def one(stretch: tf.Tensor) -> tf.Tensor:
+            columns = self.taken.keys[stretch[0] : stretch[1]] % items
+            begin, end = tf.gather(start, columns), tf.gather(start, columns + 1)
+            place = tf.ragged.range(begin, end).flat_values
+            near = tf.gather(state["similarity"], place)
+            owner = tf.gather(state["item"], place)
+            return tf.math.unsorted_segment_sum(near, owner, items)
+
+        stretches = tf.stack(self.taken.stretch(users), axis=1)
+        scores = tf.map_fn(one, stretches, fn_output_signature=tf.float32)
+        return tf.ensure_shape(scores, [None, items]) + state["bias"]
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
         """Similarities of the neighbours; 0 of all others."""

@@ -33,6 +33,9 @@ def test_prepared_data_are_described_trained_on_and_evaluated(run, prepared, tmp
     assert found["rows"] == 160 and found["parts"]["train"] == 128
     out = tmp_path / "run"
     quick = ["--epochs", "2", "--batch-size", "64", "--dim", "4"]
+    rating = ["matrix_factorization", "--objective", "rating"]
+    result = run("train", *rating, "--data", prepared, *quick, "--out", tmp_path / "mf")
+    assert result.exit_code == 0, result.output
     result = run("train", "gmf", "--data", prepared, *quick, "--out", out)
     assert result.exit_code == 0, result.output
     assert run("recommend", out, "--user", "u3").exit_code == 0

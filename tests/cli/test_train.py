@@ -102,6 +102,14 @@ def test_a_finished_run_is_not_overwritten_unasked(trained, small, run, refused)
     assert {path.name for path in trained.iterdir()} == RESULTS
 
 
+def test_a_run_that_cannot_begin_leaves_nothing(ratings, refused, tmp_path):
+    flags = ["--user", "u", "--item", "i", "--timestamp", "t"]
+    out = tmp_path / "run"
+    command = ["train", "bias_baseline", "--data", ratings, *flags, "--out", out]
+    assert "label" in refused(*command)
+    assert not out.exists()
+
+
 def test_a_foreign_folder_is_left_alone(small, refused, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert "holds no run" in refused(*small(tmp_path, "--overwrite"))

@@ -144,7 +144,7 @@ def training(
             callbacks.append(Patience(monitor, mode, patience, history.rows))
     callbacks.append(
         keras.callbacks.BackupAndRestore(
-            str(folder / "backup"), delete_checkpoint=False
+            str(folder / run.BACKUP), delete_checkpoint=False
         )
     )
     return callbacks, history

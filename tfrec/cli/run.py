@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfrec.models.base import Recommender
 
 CONFIG, METRICS, HISTORY = "config.yaml", "metrics.json", "history.csv"
+BACKUP = "backup"
 MODEL, CURVE, TITLES = "model.keras", "learning_curve.png", "titles.csv"
 
 
@@ -68,6 +69,8 @@ class Run:
                 "--overwrite."
             )
         state = self.unfinished / CONFIG
+        if state.is_file() and not (self.unfinished / BACKUP).is_dir():
+            shutil.rmtree(self.unfinished)  # no epoch was ended: nothing is lost
         if state.is_file():
             changed = self._changed(config_file.read(state), settings)
             if changed is None:
@@ -84,6 +87,14 @@ class Run:
             )
         write(state, config_file.dump(settings))
         return False
+
+    def discard(self) -> None:
+        """Forgets a run that failed before its first epoch ended."""
+        if (self.unfinished / BACKUP).is_dir():
+            return
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
     def _changed(self, there: dict[str, Any], settings: dict[str, Any]) -> str | None:
         """The first setting that differs from the interrupted run's, in words."""

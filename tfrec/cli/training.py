@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfrec.cli import callbacks, output, progress
-from tfrec.cli.run import CURVE, MODEL, TITLES, Run, write_titles
+from tfrec.cli.run import BACKUP, CURVE, MODEL, TITLES, Run, write_titles
 from tfrec.cli.source import Source
 from tfrec.evaluation import Evaluator, RankingCallback, protocols
 from tfrec.models import registry
@@ -43,13 +43,17 @@ def train(
     model = _model(name, settings, parts[0])
     run = Run(folder)
     resumed = run.begin(settings, overwrite)
-    done = callbacks.epochs_done(run.unfinished / "backup") if resumed else 0
+    done = callbacks.epochs_done(run.unfinished / BACKUP) if resumed else 0
     if resumed:
         output.note(
             f"resuming the run in {folder} after epoch {done} of {settings['epochs']}."
         )
     clock = progress.Stopwatch()
-    best, epochs = fit(model, parts, settings, run.unfinished, done)
+    try:
+        best, epochs = fit(model, parts, settings, run.unfinished, done)
+    except Exception:
+        run.discard()
+        raise
     seconds = clock()
     protocol = protocol_of(model, parts[1])
     metrics = {

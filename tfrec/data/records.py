@@ -178,6 +178,17 @@ class Records:
         return self.columns((spec.user, spec.item, *time))
 
     @cached_property
+    def label(self) -> np.ndarray:
+        """``(n,)`` float32 labels, read whole.
+
+        Raises:
+            ValueError: The spec names no label.
+        """
+        if self.spec.label is None:
+            raise ValueError(f"{self.name} has no label; name one when preparing.")
+        return self.columns((self.spec.label,))[self.spec.label]
+
+    @cached_property
     def timeline(self) -> Timeline:
         """Events by user in time order; twenty bytes an event stay in memory."""
         spec, events = self.spec, self._events

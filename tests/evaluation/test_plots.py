@@ -68,8 +68,8 @@ def test_nothing_to_draw(tmp_path, tiny, tiny_model):
         plots.learning_curve({}, tmp_path / "curve.png")
     with pytest.raises(ValueError, match="no results to draw"):
         plots.recall_over_k([], tmp_path / "k.png")
-    one = Evaluator(tiny, FullRanking(1)).evaluate(tiny_model)
-    with pytest.raises(ValueError, match="worlds has 1 cutoffs of recall"):
+    one = Evaluator(tiny, FullRanking(1)).evaluate(tiny_model, "one")
+    with pytest.raises(ValueError, match="one has 1 cutoffs of recall"):
         plots.recall_over_k([one], tmp_path / "k.png")
     known = tiny.take(np.arange(5))
     other = Evaluator(known, RatingPrediction()).evaluate(tiny_model)

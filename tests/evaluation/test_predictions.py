@@ -1,16 +1,17 @@
 """Ratings and clicks: by hand, and with the context of the event."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from worlds import FromScores
 
 from tfrec.data.views import Pairs, Positives
 from tfrec.evaluation import BinaryClassification, Evaluator, RatingPrediction
 from tfrec.evaluation.pairs import Scorer, event_features
 from tfrec.evaluation.protocols import FullRanking, natural
+from tfrec.features import Numeric
 
 
 @pytest.fixture
@@ -119,10 +120,6 @@ def test_an_item_column_without_a_table_is_refused(tiny):
         query_columns, item_columns = ("user_id",), ("item_id", "price")
         columns = query_columns + item_columns
 
-    import dataclasses
-
-    from tfrec.features import Numeric
-
     priced = tiny.spec.replace(Numeric("price", "item"))
     data = dataclasses.replace(tiny, spec=priced)
     with pytest.raises(ValueError, match="no item table with column 'price'"):
@@ -143,13 +140,10 @@ def test_batches_change_nothing(tiny_model, monkeypatch):
     np.testing.assert_array_equal(at_once, tf.repeat(tf.range(6.0, 0, -1), 4))
 
 
-class Ranks(FromScores):
-    def view(self):
-        return Positives()
-
-
 def test_the_natural_protocol(tiny, tiny_model):
-    import dataclasses
+    class Ranks(type(tiny_model)):
+        def view(self):
+            return Positives()
 
     assert isinstance(tiny_model.view(), Pairs)
     assert natural(tiny_model, tiny) == RatingPrediction()

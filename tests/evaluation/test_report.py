@@ -100,7 +100,9 @@ def test_json_round_trip(table, tmp_path):
 
 def test_an_unknown_error_is_null(tiny, tiny_model, tmp_path):
     one = tiny.take(np.arange(3))  # a single user has no spread
-    report(one, [tiny_model], protocol=FullRanking(1)).to_json(tmp_path / "r.json")
+    report(one, [("me", tiny_model)], protocol=FullRanking(1)).to_json(
+        tmp_path / "r.json"
+    )
     assert '"recall@1": null' in (tmp_path / "r.json").read_text()
     assert (
         "±"

@@ -9,7 +9,7 @@ from tfrec import keras
 from tfrec.data.views import Pairs
 from tfrec.evaluation import RankingCallback
 from tfrec.features import FeatureSpec
-from tfrec.models import EASE, BiasBaseline, Popularity
+from tfrec.models import EASE, BiasBaseline, ImplicitALS, ItemKNN, Popularity
 from tfrec.models.baselines._views import BothSides, Together, Twice
 
 BASELINES = ("bias_baseline", "ease", "implicit_als", "item_knn", "popularity")
@@ -165,3 +165,13 @@ def test_hashed_users_are_users_from_the_first_bucket_on(data):
     }
     cold = model.cold({"user_id/index": np.arange(0, 41, dtype=np.int32)})
     np.testing.assert_array_equal(cold, [True, *[False] * 40])
+
+
+@pytest.mark.parametrize("model", [EASE, ImplicitALS, ItemKNN])
+def test_hashed_items_are_refused(model, data):
+    item = data.spec.item_column
+    hashed = type(item)(item.name, item.side, hash_bins=40)
+    with pytest.raises(
+        ValueError, match=r"'movie_id' is hashed.* give it a vocabulary"
+    ):
+        model(data.spec.replace(hashed))

@@ -85,7 +85,7 @@ def test_many_epochs_reach_the_joint_minimum(events):
     model, _ = fitted(
         BiasBaseline,
         events,
-        100,
+        25,
         4096,
         user_regularisation=2.0,
         item_regularisation=3.0,

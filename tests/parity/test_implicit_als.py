@@ -95,7 +95,7 @@ def test_unknown_padding_and_empty_rows_stay_zero(events):
 
 def test_the_objective_falls_to_a_stationary_point(events):
     config = SETTINGS[0]
-    model, history = fitted(ImplicitALS, events, 120, 4096, dim=4, **config)
+    model, history = fitted(ImplicitALS, events, 60, 4096, dim=4, **config)
     losses = np.array(history["loss"])
     assert np.all(np.diff(losses) <= 1e-5 * losses[1:])
     users = model.user_factors.numpy()[FIRST:].astype(float)

@@ -54,9 +54,17 @@ class Taken:
     Args:
         spec: The columns.
         catalogue: Where the histories of training stand.
+
+    Raises:
+        ValueError: The items are hashed.
     """
 
     def __init__(self, spec: FeatureSpec, catalogue: Catalogue) -> None:
+        if spec.item_column.hash_bins is not None:
+            raise ValueError(
+                f"item column '{spec.item}' is hashed, and a matrix of items needs one "
+                "column for each of them: give it a vocabulary."
+            )
         self.spec, self.catalogue = spec, catalogue
         self.items = item_count(spec)
         self._source: np.ndarray | None = None

@@ -13,7 +13,8 @@ from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight
 from tfrec.models.baselines._taken import first_known
 from tfrec.models.baselines._views import Twice
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import Tensors
 
 
@@ -57,7 +58,7 @@ class BiasBaseline(ClosedForm, Recommender):
     objective = "squared error, user and item biases in turn"
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

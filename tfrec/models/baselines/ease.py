@@ -13,7 +13,8 @@ from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._taken import FromTaken
 from tfrec.models.baselines._views import Together
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import Tensors
 
 GROUP = 1024  # pairs that are scored at a time, each from a whole history
@@ -60,7 +61,7 @@ class EASE(ClosedForm, FromTaken, Recommender):
     one_pass = True
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

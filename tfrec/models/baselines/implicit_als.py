@@ -12,7 +12,8 @@ from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import OwnLoss, solved_weight, whole
 from tfrec.models.baselines._taken import FromTaken, first_known
 from tfrec.models.baselines._views import BothSides
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import FactorScorer, Tensors
 
 NUMBERS = 1 << 23
@@ -62,7 +63,7 @@ class ImplicitALS(OwnLoss, FromTaken, FactorScorer, Recommender):
     loss_kind = keras.metrics.Sum
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfrec.data.views import Positives
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import Tensors
 
 DAYS = "example_age"
@@ -51,7 +52,7 @@ class Popularity(ClosedForm, Recommender):
     one_pass = True
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

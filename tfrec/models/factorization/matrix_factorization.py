@@ -12,7 +12,8 @@ from tfrec.data.views import Pairs, Triples, View
 from tfrec.layers.embedding import table
 from tfrec.losses import bpr, sum_of_squares, weighted_mean
 from tfrec.models.base import Recommender
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
     objective = "squared error on ratings, or BPR on events"
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

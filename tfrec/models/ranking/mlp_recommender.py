@@ -12,7 +12,8 @@ from tfrec.data.views import Pairs
 from tfrec.layers.embedding import table
 from tfrec.layers.mlp import mlp
 from tfrec.models.base import Recommender
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import PairScorer, Tensors
 
 
@@ -43,7 +44,7 @@ class MLPRecommender(PairScorer, Recommender):
     objective = "log loss on events and drawn negatives"
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

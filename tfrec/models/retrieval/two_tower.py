@@ -15,7 +15,8 @@ from tfrec.layers.mlp import mlp
 from tfrec.layers.precision import full_precision
 from tfrec.losses import weighted_sum
 from tfrec.models.base import Recommender
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors
 
 
@@ -56,7 +57,7 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
     summed = True
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

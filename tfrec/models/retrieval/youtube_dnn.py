@@ -16,7 +16,8 @@ from tfrec.layers.mlp import mlp
 from tfrec.layers.precision import full_precision
 from tfrec.losses import weighted_mean
 from tfrec.models.base import Recommender
-from tfrec.models.config import Config, Tune
+from tfrec.models.config import Config as BaseConfig
+from tfrec.models.config import Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
     objective = "sampled softmax over the next item"
 
     @dataclass(frozen=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Hyper-parameters.
 
         Attributes:

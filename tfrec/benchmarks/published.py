@@ -141,7 +141,7 @@ def measure(
         scores.append(dict(evaluator.evaluate(model).metrics))
         shown = ", ".join(f"{m} {scores[-1][m]:.4f}" for m in bench.metrics)
         say(f"{target.key}, seed {seed}: {shown} ({seconds[-1]:.0f} s)")
-        if not model.trainable_variables:
+        if getattr(model, "one_pass", False):
             break
     measured = {
         metric: {

@@ -37,9 +37,9 @@ def export(
 
     The signatures are those of :func:`tfrec.serving.servable.servable`. Beside the
     graph, in ``assets.extra``: ``spec.json`` (columns), ``config.json`` (model,
-    hyper-parameters, versions), ``metrics.json`` and warm-up requests. Titles
-    are not written, nor what users have seen, except by models that score from it
-    (ItemKNN, EASE, iALS): theirs hold user-item pairs. The version appears whole or not at all.
+    hyper-parameters, versions), ``metrics.json`` and warm-up requests. Titles are not
+    written, nor what users have seen, except by models that score from it (ItemKNN,
+    EASE, iALS): theirs hold user-item pairs. The version appears whole or not at all.
 
     Args:
         model: A trained model.

@@ -122,6 +122,16 @@ def test_strangers_are_answered_by_popularity_and_marked(gmf, data):
         gmf.recommend({"user_id": ["u4"]})
 
 
+def test_what_other_strangers_took_is_not_held_against_one(data):
+    """Unknown users share an index, and with it their events."""
+    some = data.take(np.arange(100))
+    some.columns["user_id"][:20] = 1
+    model = adapted(GMF, some)
+    with pytest.warns(UserWarning, match="popularity"):
+        result = model.recommend({"user_id": ["nobody"]}, k=30)
+    assert sorted(result.item_id[0]) == sorted(data.spec.item_column.vocabulary)
+
+
 def test_an_exclusion_holds_for_strangers_too(gmf):
     with pytest.warns(UserWarning, match="popularity"):
         first = gmf.recommend({"user_id": ["nobody"]}, k=3).item_id[0]

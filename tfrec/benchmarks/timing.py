@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
@@ -113,6 +114,26 @@ def row(
         "note": note,
         **details,
     }
+
+
+def peak_memory() -> float:
+    """Peak resident memory of this process, in GB (10^9 bytes).
+
+    On Linux from ``/proc``: what ``getrusage`` says there starts with the size of the
+    process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        fields = dict(
+            line.split(":", 1)
+            for line in status.read_text().splitlines()
+            if ":" in line
+        )
+        return int(fields["VmHWM"].split()[0]) * 1024 / 1e9
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
 def in_fresh_process(module: str, *arguments: str) -> Any:

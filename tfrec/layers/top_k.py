@@ -2,9 +2,9 @@
 
 `tf.math.top_k` keeps a heap over every score of a row. Here a row is cut into short
 windows, one vectorised pass takes the maximum of each, and the heap sees the maxima
-and then the scores inside the k best windows only. The answer is the same, ties
-included: were a wanted score in a window that is not among the k best, each of those
-k windows would hold a score that comes before it.
+and then the scores inside the k best windows only, which may be cut into windows
+again. The answer is the same, ties included: were a wanted score in a window that is
+not among the k best, each of those k windows would hold a score that comes before it.
 """
 
 from __future__ import annotations
@@ -130,7 +130,11 @@ def _for_known_sizes(
     window = window_length(items, k)
     if not _windows_pay(items, k, window):
         return _by_heap(scores, k)
-    return _by_windows(scores, k, window, padding=-items % window)
+    # What the windows hold is cut into windows again.
+    ideal = 2 * math.sqrt(window)
+    divisors = [n for n in range(2, window) if k * window % n == 0]
+    second = min(divisors, key=lambda length: abs(length - ideal))
+    return _by_windows(scores, k, (window, second), padding=-items % window)
 
 
 def _for_unknown_sizes(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -146,7 +150,7 @@ def _for_unknown_sizes(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.T
     window = tf.cast(tf.clip_by_value(ideal, SHORTEST, LONGEST), tf.int32)
     return tf.cond(
         _windows_pay(items, k, window),
-        lambda: _by_windows(scores, k, window, padding=-items % window),
+        lambda: _by_windows(scores, k, (window,), padding=-items % window),
         lambda: _by_heap(scores, k),
     )
 
@@ -157,37 +161,42 @@ def _by_heap(scores: tf.Tensor, k: Size) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _by_windows(
-    scores: tf.Tensor, k: Size, window: Size, padding: Size
+    scores: tf.Tensor, k: Size, lengths: tuple[Size, ...], padding: Size
 ) -> tuple[tf.Tensor, tf.Tensor]:
     if not (isinstance(padding, int) and padding == 0):
         scores = tf.pad(scores, [[0, 0], [0, padding]], constant_values=-math.inf)
-    values, columns, unsure = _best_windows(scores, k, window)
+    values, columns, unsure = _best_windows(scores, k, lengths)
     return tf.cond(
         unsure,
-        lambda: _best_windows(_without_nan(scores), k, window)[:2],
+        lambda: _best_windows(_without_nan(scores), k, lengths)[:2],
         lambda: (values, columns),
     )
 
 
 def _best_windows(
-    scores: tf.Tensor, k: Size, window: Size
+    scores: tf.Tensor, k: Size, lengths: tuple[Size, ...]
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Values, columns, and whether NaN may have spoilt them."""
-    batch, items = tf.shape(scores)[0], tf.shape(scores)[1]
-    windows = tf.reshape(scores, (batch, items // window, window))
-    maxima = tf.reduce_max(windows, axis=2)
-    highest, best = tf.math.top_k(maxima, k)
-    best = tf.sort(best)  # so that of equal scores the lowest column comes first
-    candidates = tf.gather(windows, best, batch_dims=1)
-    candidates = tf.reshape(candidates, (batch, k * window))
+    batch, kept, unsure = tf.shape(scores)[0], [], tf.constant(False)
+    for length in lengths:
+        shape = (batch, tf.shape(scores)[1] // length, length)
+        windows = tf.reshape(scores, shape)
+        maxima = tf.reduce_max(windows, axis=2)
+        # A maximum may keep NaN, and then hides what else is in its window.
+        unsure |= tf.math.is_nan(tf.reduce_sum(maxima))
+        highest, best = tf.math.top_k(maxima, k, sorted=False)
+        best = tf.sort(best)  # so that of equal scores the lowest column comes first
+        kept.append(best)
+        scores = tf.gather(windows, best, batch_dims=1)
+        scores = tf.reshape(scores, (batch, k * length))
     # k scores reach the lowest of these maxima. A heap that meets little above its
     # root is fast, and NaN, which reaches nothing, goes with the rest.
-    reached = candidates >= highest[:, -1:]
-    candidates = tf.where(reached, candidates, _lowest(scores))
-    values, place = tf.math.top_k(candidates, k)
-    columns = tf.gather(best, place // window, batch_dims=1) * window + place % window
-    # A maximum may keep NaN, and then hides what else is in its window.
-    return values, columns, tf.math.is_nan(tf.reduce_sum(maxima))
+    reached = scores >= tf.reduce_min(highest, axis=1, keepdims=True)
+    values, place = tf.math.top_k(tf.where(reached, scores, _lowest(scores)), k)
+    for best, length in zip(reversed(kept), reversed(lengths), strict=True):
+        window = tf.gather(best, place // length, batch_dims=1)
+        place = window * length + place % length
+    return values, place, unsure
 
 
 def _without_nan(scores: tf.Tensor) -> tf.Tensor:

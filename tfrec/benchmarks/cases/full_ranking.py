@@ -9,7 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.benchmarks.synthetic import events
-from tfrec.benchmarks.timing import Row, busy_ratio, in_fresh_process, in_turns, row
+from tfrec.benchmarks.timing import (
+    Row,
+    busy_ratio,
+    in_fresh_process,
+    in_turns,
+    peak_memory,
+    row,
+)
 from tfrec.data.interactions import Interactions
 from tfrec.evaluation.evaluator import Evaluator
 from tfrec.evaluation.protocols import FullRanking
@@ -136,14 +143,10 @@ def measure(
 
 def main() -> None:
     """Evaluates once and prints the peak resident memory of this process as JSON."""
-    import resource  # not on Windows
-
     users, items, seed = map(int, sys.argv[1:])
     result = Task(users, items, seed).evaluate()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes, but bytes on macOS.
-    unit = 1e9 if sys.platform == "darwin" else 1e6
-    print(json.dumps({"gigabytes": peak / unit, "recall": result[f"recall@{K}"]}))
+    found = {"gigabytes": peak_memory(), "recall": result[f"recall@{K}"]}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

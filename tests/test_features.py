@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.data.statistics import Statistics
 from tfrec.features import (
     Audio,
     Categorical,
@@ -24,7 +25,7 @@ def every_kind() -> FeatureSpec:
             Categorical("user_id", "user", "int64", vocabulary=(42, 7, 99)),
             Categorical("item_id", "item", vocabulary=("é", "b", "c"), oov=3),
             Categorical("tags", "item", hash_bins=20, max_len=4, dim=5),
-            Numeric("price", "item", (), "log", 1.5, 0.5),
+            Numeric("price", "item", (), "log", 1.5, 0.5, clip=(0.0, 99.5)),
             Numeric("place", "context", (2,), "quantile", boundaries=(0.0, 1.0, 4.0)),
             Sequence("history", of="item_id", max_len=3),
             Text("title", tokens="trigram", vocabulary=("#ab", "ab#"), max_len=6),
@@ -149,6 +150,12 @@ def test_select_keeps_ids_and_order_and_replace_the_place():
         (lambda: Text("x", tokens="letters"), "'x': tokens 'letters' is not word or"),
         (lambda: Numeric("x", normalisation="z"), "'x': normalisation 'z' is not zsc"),
         (
+            lambda: Numeric("x", clip=(2.0, 1.0)),
+            r"'x': clip=\(2.0, 1.0\) must be a low",
+        ),
+        (lambda: Numeric("x", clip=(0.0, np.inf)), "must be a lowest and a highest"),
+        (lambda: Numeric("x", clip=(np.nan, 1.0)), "both finite and the lowest first"),
+        (
             lambda: Numeric("x", normalisation="zscore").fit(np.array([np.nan])),
             "'x': every value is missing",
         ),
@@ -220,6 +227,20 @@ def test_fit_learns_mean_and_deviation_without_what_is_missing():
     logs = Numeric("x", normalisation="log").fit(np.array([-3.0, 0.0, np.e - 1]))
     assert logs.mean == pytest.approx(1 / 3)
     assert logs.std == pytest.approx(np.std([0, 0, 1]))
+
+
+def test_fit_learns_from_clipped_values():
+    values = np.array([-np.inf, 1.0, 5.0, np.nan, 1e9, np.inf])
+    clipped = [0, 1, 5, 9, 9]
+    column = Numeric("x", normalisation="zscore", clip=(0.0, 9.0)).fit(values)
+    assert (column.mean, column.std) == pytest.approx((4.8, np.std(clipped)))
+    column = Numeric("x", normalisation="quantile", clip=(0.0, 9.0)).fit(values, 3)
+    assert column.boundaries == (0.0, 5.0, 9.0)
+    streamed = Statistics(Numeric("x", normalisation="log", clip=(0.0, 9.0)))
+    streamed.add(values[:3])
+    streamed.add(values[3:])
+    assert streamed.fitted().mean == pytest.approx(np.log1p(clipped).mean())
+    assert streamed.fitted().std == pytest.approx(np.log1p(clipped).std())
 
 
 def test_a_constant_column_has_deviation_one():

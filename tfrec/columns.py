@@ -119,7 +119,8 @@ class Numeric:
     ``zscore`` is ``(x - mean) / std``; ``log`` is the z-score of ``log(1 + x)`` with
     negative x taken as 0; ``quantile`` is the empirical distribution function at x,
     linear between ``boundaries`` (Covington 2016, section 4.1), in ``[0, 1]``. A
-    missing value (NaN) becomes the mean, or the median for ``quantile``.
+    missing value (NaN) becomes the mean, or the median for ``quantile``. Infinity is a
+    value with ``clip``, which bounds it, and missing without.
 
     Attributes:
         name: Column name.
@@ -130,6 +131,8 @@ class Numeric:
         std: Learned standard deviation.
         boundaries: Learned quantiles at equal steps of probability, ascending; a
             frequent value stands there several times.
+        clip: Lowest and highest raw value; those outside take the nearer one before
+            anything is learned or normalised. None leaves values as they are.
     """
 
     kind: ClassVar[str] = "numeric"
@@ -140,6 +143,7 @@ class Numeric:
     mean: float = 0.0
     std: float = 1.0
     boundaries: tuple[float, ...] = ()
+    clip: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.normalisation not in (None, "zscore", "log", "quantile"):
@@ -147,6 +151,20 @@ class Numeric:
                 f"column '{self.name}': normalisation '{self.normalisation}' is not "
                 "zscore, log or quantile."
             )
+        if self.clip is None:
+            return
+        if len(self.clip) != 2 or not -np.inf < self.clip[0] < self.clip[1] < np.inf:
+            raise ValueError(
+                f"column '{self.name}': clip={self.clip} must be a lowest and a "
+                "highest value, both finite and the lowest first."
+            )
+
+    def present(self, values: np.ndarray) -> np.ndarray:
+        """The values to learn from, ``(any,)`` float64: clipped, none missing."""
+        values = np.asarray(values, np.float64).ravel()
+        if self.clip is not None:
+            values = np.clip(values, *self.clip)
+        return values[np.isfinite(values)]
 
     def fit(self, values: np.ndarray, quantiles: int = 101) -> Numeric:
         """Returns the column with the statistics of ``values`` (any shape, float).
@@ -154,8 +172,7 @@ class Numeric:
         Raises:
             ValueError: Every value is missing.
         """
-        values = np.asarray(values, np.float64).ravel()
-        values = values[np.isfinite(values)]
+        values = self.present(values)
         if not len(values):
             raise ValueError(
                 f"column '{self.name}': every value is missing, so nothing can be "

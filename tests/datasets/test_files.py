@@ -194,6 +194,17 @@ def test_text_among_numbers_and_integers(ratings):
         from_file(ratings, *ROLES, columns={"age": "user:int64"})
 
 
+def test_infinity_is_a_number_where_the_column_clips(ratings):
+    ratings.write_text(RATINGS + "u1,10,4,1000,A,Toy,1,inf\n")
+    with pytest.raises(ValueError, match="line 6, column 'hour': 'inf' is not finite"):
+        from_file(ratings, *ROLES, columns={"hour": "zscore"})
+    hour = Numeric("hour", normalisation="zscore", clip=(1.0, 4.0))
+    data = from_file(ratings, *ROLES, columns={"hour": hour})
+    assert data.spec["hour"].mean == pytest.approx(np.mean([1, 1.5, 2, 4]))
+    # Raw values are kept: the model clips.
+    np.testing.assert_array_equal(data.columns["hour"], [0.5, 1.5, np.nan, 2, np.inf])
+
+
 def test_wrong_declarations(ratings):
     with pytest.raises(ValueError, match=r"'user' missing.*did you mean 'userId'"):
         from_file(ratings, "user", "movieId")

@@ -1,5 +1,7 @@
 """Raw values to indices and numbers, by hand and against NumPy."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -189,6 +191,38 @@ def test_quantile_gives_a_frequent_value_its_whole_share():
 def test_quantiles_never_learned_are_refused():
     with pytest.raises(ValueError, match=r"'x' has no quantiles: learn them with"):
         normalise(Numeric("x", normalisation="quantile"), tf.constant(RAW))
+
+
+ENDS = np.array([-np.inf, np.inf, np.nan, -1e30, 1e30, 4.0], np.float32)
+HOWS = (None, "zscore", "log", "quantile")
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_clipped_numbers_take_the_nearer_end(how):
+    column = Numeric("x", normalisation=how, clip=(1.0, 6.0)).fit(np.arange(9.0))
+    plain = dataclasses.replace(column, clip=None)
+    inside = np.array([1.0, 6.0, np.nan, 1.0, 6.0, 4.0], np.float32)
+    found = normalised(column, ENDS)
+    np.testing.assert_array_equal(found, normalised(plain, inside))
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_infinity_is_missing_where_nothing_is_clipped(how):
+    column = Numeric("x", normalisation=how).fit(np.arange(9.0))
+    found = normalised(column, ENDS)
+    assert np.isfinite(found).all()
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_saved_graph_clips(tmp_path):
+    column = Numeric("x", normalisation="zscore", clip=(1.0, 6.0)).fit(np.arange(9.0))
+    module = tf.Module()
+    signature = [tf.TensorSpec((None,), tf.float32)]
+    module.call = tf.function(lambda x: normalise(column, x), signature)
+    tf.saved_model.save(module, str(tmp_path))
+    found = tf.saved_model.load(str(tmp_path)).call(tf.constant(ENDS))
+    np.testing.assert_allclose(found, normalised(column, ENDS), rtol=1e-6)
 
 
 def test_arrays_are_normalised_entry_by_entry():

@@ -74,9 +74,10 @@ class Converter:
     def _column(self, item: Declared, values: pa.Array) -> pa.Array:
         column = item.column
         if isinstance(column, Numeric):
+            finite = column.clip is None
             if column.shape:
-                return convert.vectors(values, math.prod(column.shape))
-            return convert.numbers(values).fill_null(math.nan)
+                return convert.vectors(values, math.prod(column.shape), finite)
+            return convert.numbers(values, finite).fill_null(math.nan)
         separator = self.mapping.separator
         if isinstance(column, Sequence):
             # Its ids take the type of the column it refers to once that is known.

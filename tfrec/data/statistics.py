@@ -60,7 +60,7 @@ class Statistics:
 
     def add(self, values: np.ndarray) -> None:
         """Takes ``(n,)`` float64 values; NaN is missing."""
-        values = values[np.isfinite(values)]
+        values = self.column.present(values)
         if not len(values):
             return
         if self.column.normalisation == "quantile":

@@ -76,8 +76,12 @@ def plain(values: pa.Array) -> pa.Array:
     return values
 
 
-def numbers(values: pa.Array) -> pa.Array:
+def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
     """``(n,)`` float64 of numbers or text; null where the value is missing.
+
+    Args:
+        values: Numbers or text.
+        finite: Whether to refuse infinity.
 
     Raises:
         BadValue: Text that is no number, or infinity.
@@ -99,7 +103,8 @@ def numbers(values: pa.Array) -> pa.Array:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise BadValue(0, f"it holds {values.type}, not numbers") from None
     result = pc.if_else(pc.is_nan(result), None, result)
-    require(pc.is_finite(result).fill_null(True), result, "is not finite")
+    if finite:
+        require(pc.is_finite(result).fill_null(True), result, "is not finite")
     return result
 
 
@@ -111,7 +116,7 @@ def _is_number(text: str | None) -> bool:
     return True
 
 
-def vectors(values: pa.Array, size: int) -> pa.Array:
+def vectors(values: pa.Array, size: int, finite: bool = True) -> pa.Array:
     """Lists of ``size`` numbers as ``(n, size)`` float64.
 
     Raises:
@@ -121,7 +126,7 @@ def vectors(values: pa.Array, size: int) -> pa.Array:
         raise BadValue(0, f"it holds {values.type}, not lists of {size} numbers")
     lengths = pc.list_value_length(values).fill_null(0)
     require(pc.equal(lengths, size), lengths, f"is its length, not {size}")
-    flat = numbers(pc.list_flatten(values)).fill_null(math.nan)
+    flat = numbers(pc.list_flatten(values), finite).fill_null(math.nan)
     return pa.FixedSizeListArray.from_arrays(flat, size)
 
 

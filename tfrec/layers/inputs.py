@@ -117,7 +117,8 @@ def normalise(column: Numeric, values: tf.Tensor) -> tf.Tensor:
 
     Args:
         column: Column with learned statistics.
-        values: ``(batch, *shape)`` float32; NaN is a missing value.
+        values: ``(batch, *shape)`` float32; NaN is a missing value, and infinity too
+            unless the column clips.
 
     Returns:
         ``(batch, *shape)`` float32.
@@ -130,7 +131,11 @@ def normalise(column: Numeric, values: tf.Tensor) -> tf.Tensor:
             f"column '{column.name}' has no quantiles: learn them with "
             "column.fit(values) and put the column into the spec."
         )
-    missing = tf.math.is_nan(values)
+    if column.clip is None:
+        missing = ~tf.math.is_finite(values)
+    else:
+        missing = tf.math.is_nan(values)
+        values = tf.clip_by_value(values, *column.clip)
     if column.normalisation == "quantile":
         return tf.where(missing, 0.5, _rank(column, values))
     if column.normalisation == "log":

@@ -186,6 +186,38 @@ def check_events(source: Source) -> None:
         raise ValueError("there are no events to learn from: check the file and split.")
 
 
+def check_labels(source: Source, binary: bool, negatives: int) -> None:
+    """Refuses labels that the target cannot be, of events in memory.
+
+    Args:
+        source: The events.
+        binary: Whether labels, where they are the target, must be 0 or 1.
+        negatives: Negatives drawn for each event; none make the label the target.
+
+    Raises:
+        ValueError: A label other than 0 and 1, or events labelled 0 among those that
+            stand for positives.
+    """
+    label = source.spec.label
+    columns = getattr(source, "columns", {})
+    if label is None or label not in columns:
+        return
+    values = np.asarray(columns[label])
+    other = values[~np.isin(values, (0, 1))]
+    if not negatives and binary and len(other):
+        raise ValueError(
+            f"label '{label}' has the value {other[0]:g} and log loss takes 0 and 1: "
+            "set negatives=4 to learn from events against drawn items, or make the "
+            "label 0 or 1."
+        )
+    if negatives and not len(other) and np.any(values == 0):
+        raise ValueError(
+            f"{int(np.sum(values == 0))} of {len(values)} events have '{label}' 0 and "
+            "are no positives to draw negatives for: set negatives=0 to learn the "
+            "label, or keep the others with data.take(data.label > 0)."
+        )
+
+
 def event_columns(source: Source, names: tuple[str, ...]) -> tuple[str, ...]:
     """The ids and those of ``names`` that stand in no side table."""
     spec = source.spec

@@ -16,6 +16,7 @@ from tfrec.data.pipeline import (
     Source,
     Tensors,
     check_events,
+    check_labels,
     event_columns,
     expanded_blocks,
     finish,
@@ -120,17 +121,20 @@ class Pairs(EventView):
 
     Without negatives the target is the label column. With ``negatives`` every event is
     a positive (1) and draws that many others (0), anew each epoch; a batch holds
-    positives and negatives in random order.
+    positives and negatives in random order. Events labelled 0 among such positives are
+    refused.
 
     Attributes:
         negatives: Negatives for each positive.
         alpha: Popularity exponent of the draw; None for uniform.
         avoid_known: Whether a known positive of the user is never drawn.
+        binary: Whether labels must be 0 or 1.
     """
 
     negatives: int = 0
     alpha: float | None = None
     avoid_known: bool = True
+    binary: bool = False
 
     @property
     def growth(self) -> int:
@@ -151,6 +155,7 @@ class Pairs(EventView):
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Labelled events, or events with drawn negatives."""
         spec = source.spec
+        check_labels(source, self.binary, self.negatives)
         if not self.negatives:
 
             def labelled(events: Tensors, seed: tf.Tensor) -> Any:

@@ -15,6 +15,7 @@ def mlp(
     dropout: float = 0.0,
     name: str = "mlp",
     last_bias: bool = True,
+    batch_norm: bool = False,
 ) -> keras.Sequential:
     """Dense layers in a row.
 
@@ -26,6 +27,7 @@ def mlp(
         dropout: Share of each hidden layer's units dropped in training.
         name: Layer name.
         last_bias: Whether the last layer has a bias.
+        batch_norm: Whether hidden layers are normalised before their activation.
 
     Returns:
         A layer ``(batch, any) -> (batch, units[-1])``.
@@ -34,14 +36,19 @@ def mlp(
     for place, width in enumerate(units):
         is_last = place == len(units) - 1
         initial = keras.initializers.GlorotUniform(seed=next(seeds))
+        normalised = batch_norm and not is_last
+        function = last if is_last else activation
         layers.append(
             keras.layers.Dense(
                 width,
-                last if is_last else activation,
-                use_bias=last_bias or not is_last,
+                None if normalised else function,
+                use_bias=(last_bias or not is_last) and not normalised,
                 kernel_initializer=initial,
             )
         )
+        if normalised:
+            layers.append(keras.layers.BatchNormalization())
+            layers.append(keras.layers.Activation(function))
         if dropout and not is_last:
             layers.append(keras.layers.Dropout(dropout, seed=next(seeds)))
     return keras.Sequential(layers, name=name)

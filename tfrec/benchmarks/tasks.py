@@ -27,6 +27,7 @@ class Task:
         test: What they are measured on.
         protocol: How.
         metrics: The metrics to report.
+        valid: What training may be stopped by.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Task:
     test: Interactions
     protocol: Protocol
     metrics: tuple[str, ...]
+    valid: Interactions | None = None
 
 
 def ncf(data_dir: str | Path | None) -> Task:

@@ -39,7 +39,7 @@ def from_file(
     fit into memory see :func:`tfrec.data.prepare.prepare`.
 
     Args:
-        path: The file; CSV and TSV may be gzip, bzip2 or zstd.
+        path: The file; text may be gzip, bzip2, zstd or xz.
         user: Column of user ids.
         item: Column of item ids.
         label: Column of the label, a number; None when every row is a positive event.

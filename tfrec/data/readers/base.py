@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -23,7 +24,8 @@ SUFFIXES = {
     ".svmlight": "libsvm",
     ".libfm": "libsvm",
 }
-COMPRESSED = (".gz", ".bz2", ".zst")
+COMPRESSED = (".gz", ".bz2", ".zst", ".xz")
+UNREADABLE = (OSError, EOFError, lzma.LZMAError)
 
 
 class TableFile(Protocol):
@@ -53,7 +55,7 @@ def open_table(
     encoding: str = "utf8",
     names: tuple[str, ...] | None = None,
 ) -> TableFile:
-    """Opens a CSV, TSV, Parquet or libSVM file; text may be gzip, bzip2 or zstd.
+    """Opens a CSV, TSV, Parquet or libSVM file; text may be gzip, bzip2, zstd or xz.
 
     Args:
         path: The file.
@@ -111,8 +113,13 @@ class CountedInput:
     def __init__(self, path: Path) -> None:
         self.size = path.stat().st_size
         self.raw = pa.OSFile(str(path), "rb")
-        codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(path.suffix.lower())
-        self.stream = pa.CompressedInputStream(self.raw, codec) if codec else self.raw
+        suffix = path.suffix.lower()
+        codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(suffix)
+        self.stream: Any = self.raw
+        if suffix == ".xz":  # Arrow has no such codec
+            self.stream = lzma.LZMAFile(self.raw)
+        elif codec:
+            self.stream = pa.CompressedInputStream(self.raw, codec)
 
     def done(self) -> float:
         """Share of the bytes on disk that were read."""

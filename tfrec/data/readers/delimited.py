@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from tfrec.data.readers.base import CountedInput, check_columns
+from tfrec.data.readers.base import UNREADABLE, CountedInput, check_columns
 
 
 class Delimited:
@@ -81,7 +81,7 @@ class Delimited:
                 empty = empty and not len(batch)
                 if len(batch):
                     yield batch
-        except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+        except (pa.ArrowInvalid, UnicodeDecodeError, *UNREADABLE) as error:
             self._refuse(error)
         if empty:
             raise ValueError(f"{self.path} has no rows after its header line.")
@@ -103,7 +103,7 @@ class Delimited:
             _, header = next(self._records())
         except StopIteration:
             raise ValueError(f"{self.path} is empty: it has no header line.") from None
-        except (UnicodeDecodeError, OSError) as error:
+        except (UnicodeDecodeError, *UNREADABLE) as error:
             self._refuse(error)
         return header
 
@@ -138,7 +138,7 @@ class Delimited:
                 f"{self.path} line {self._undecodable()} is not {self.encoding} text: "
                 "pass the file's encoding, for example encoding='latin-1'."
             ) from error
-        except (csv.Error, OSError) as cause:
+        except (csv.Error, *UNREADABLE) as cause:
             raise ValueError(
                 f"{self.path} cannot be read after line {line}: {cause}."
             ) from error

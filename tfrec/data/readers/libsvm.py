@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from tfrec.data.readers.base import CountedInput, check_columns
+from tfrec.data.readers.base import UNREADABLE, CountedInput, check_columns
 
 LABEL = "label"
 BAG = "features"
@@ -183,7 +183,7 @@ class LibSvm:
                     yield block
             if _uncommented(rest).strip():
                 yield _uncommented(rest)
-        except OSError as error:
+        except UNREADABLE as error:
             raise ValueError(f"{self.path} cannot be read: {error}.") from error
 
     def _lines(self) -> Iterator[bytes]:

@@ -244,5 +244,5 @@ def test_the_ncf_split_names_what_is_missing_or_wrong(tmp_path, monkeypatch):
 
 def test_every_data_set_says_what_it_is():
     for name, entry in entries().items():
-        assert name.split("/")[0] == "movielens"
+        assert name.split("/")[0] in ("movielens", "frappe")
         assert entry.summary.endswith(".")

@@ -68,11 +68,10 @@ def from_file(
         >>> data = from_file("ratings.csv", "userId", "movieId", "rating", "timestamp")
         >>> train, valid, test = data.split("temporal")
     """
-    from tfrec.data.convert import Converter
-    from tfrec.data.encode import Gathered, interactions, names_by_index
-    from tfrec.data.fitting import Fit
-    from tfrec.data.mapping import Mapping, resolve
+    from tfrec.data.encode import interactions, names_by_index
+    from tfrec.data.mapping import Mapping
     from tfrec.data.readers import open_table
+    from tfrec.datasets.sources.reading import read
 
     columns = dict(columns or {})
     only_names = item_names is not None and item_names not in columns
@@ -82,15 +81,10 @@ def from_file(
         user, item, label, timestamp, columns, names, separator, time_unit
     )
     file = open_table(path, format, encoding, names)
-    declared = resolve(mapping, file)
-    fit, gathered = Fit(mapping, declared, min_count, max_size), Gathered()
-    for block in Converter(file, mapping, declared).blocks(block_bytes):
-        fit.add(block)
-        gathered.add(block)
+    fit, table = read(file, mapping, min_count, max_size, block_bytes)
     extra = []
     if history and timestamp and HISTORY not in file.names():
-        extra.append(Sequence(HISTORY, of=declared[1].column.name, max_len=history))
-    table = gathered.table()
+        extra.append(Sequence(HISTORY, of=fit.declared[1].column.name, max_len=history))
     data = interactions(fit.spec(*extra), table, Path(path).name)
     if item_names is None:
         return data

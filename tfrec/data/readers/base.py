@@ -117,7 +117,7 @@ class CountedInput:
         codec = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}.get(suffix)
         self.stream: Any = self.raw
         if suffix == ".xz":  # Arrow has no such codec
-            self.stream = lzma.LZMAFile(self.raw)
+            self.stream = lzma.LZMAFile(self.raw)  # noqa: SIM115
         elif codec:
             self.stream = pa.CompressedInputStream(self.raw, codec)
 

@@ -13,6 +13,7 @@ MOVIES = """movieId,title,genres
 2,"American President, The (1995)",Comedy|Drama|Romance
 3,Untitled,(no genres listed)
 """
+FAMILIES = ("amazon", "avazu", "criteo", "frappe", "movielens")
 RATINGS = """userId,movieId,rating,timestamp
 1,1,4.0,964982703
 1,2,3.5,964981247
@@ -244,5 +245,5 @@ def test_the_ncf_split_names_what_is_missing_or_wrong(tmp_path, monkeypatch):
 
 def test_every_data_set_says_what_it_is():
     for name, entry in entries().items():
-        assert name.split("/")[0] in ("movielens", "frappe")
+        assert name.split("/")[0] in FAMILIES
         assert entry.summary.endswith(".")

@@ -86,6 +86,8 @@ class Converter:
             return convert.bag(values, separator, column.dtype, item.infer)
         if isinstance(column, Categorical):
             ids = convert.ids(values, column.dtype, item.infer)
+            if self.mapping.missing and column.dtype == "string" and not item.infer:
+                ids = pc.if_else(pc.equal(ids, ""), self.mapping.missing, ids)
             if item.source in (self.mapping.user, self.mapping.item):
                 convert.require_ids(ids)
             return ids

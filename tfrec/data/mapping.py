@@ -50,6 +50,9 @@ class Mapping:
         names: Names of the columns of a CSV or TSV file without header line.
         separator: Between the ids of a bag.
         time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
+        missing: Id that takes the place of a missing one in columns declared
+            Categorical of single strings; None leaves it as padding, which has no
+            embedding. Who asks the model passes the same id.
     """
 
     user: str
@@ -60,6 +63,7 @@ class Mapping:
     names: tuple[str, ...] | None = None
     separator: str = "|"
     time_unit: str = "s"
+    missing: str | None = None
 
     def __post_init__(self) -> None:
         if self.time_unit not in TIME_UNITS:

@@ -20,6 +20,7 @@ from tfrec.columns import (
     Audio,
     Categorical,
     Column,
+    Cross,
     Image,
     Numeric,
     Sequence,
@@ -33,6 +34,7 @@ __all__ = [
     "Audio",
     "Categorical",
     "Column",
+    "Cross",
     "FeatureSpec",
     "Image",
     "Numeric",
@@ -53,6 +55,7 @@ class FeatureSpec:
         label: Name of the label (a rating, a click), float32; None when every row is a
             positive event.
         timestamp: Name of the event time, int64 seconds since 1970; None when unknown.
+        crosses: Combinations of columns, for linear models.
     """
 
     columns: tuple[Column, ...]
@@ -60,6 +63,7 @@ class FeatureSpec:
     item: str = "item_id"
     label: str | None = None
     timestamp: str | None = None
+    crosses: tuple[Cross, ...] = ()
 
     def __post_init__(self) -> None:
         names = [c.name for c in self.columns]
@@ -79,6 +83,14 @@ class FeatureSpec:
                     f"sequence '{column.name}' is of '{column.of}', which is no "
                     f"Categorical column; {did_you_mean(column.of, names)}"
                 )
+
+        for cross in self.crosses:
+            for name in cross.of:
+                if self[name].kind in ("numeric", "image", "audio"):
+                    raise ValueError(
+                        f"column '{name}' is {self[name].kind} and has no ids to cross:"
+                        " cross columns of ids."
+                    )
 
     @cached_property
     def _named(self) -> dict[str, Column]:
@@ -131,7 +143,8 @@ class FeatureSpec:
         owners = {c.of for c in chosen if isinstance(c, Sequence)}
         keep = {*names, *owners, self.user, self.item}
         columns = tuple(c for c in self.columns if c.name in keep)
-        return dataclasses.replace(self, columns=columns)
+        crosses = tuple(c for c in self.crosses if keep.issuperset(c.of))
+        return dataclasses.replace(self, columns=columns, crosses=crosses)
 
     def replace(self, column: Column) -> FeatureSpec:
         """The spec with ``column`` in the place of its namesake, or appended."""
@@ -176,7 +189,8 @@ class FeatureSpec:
                 if isinstance(value, list):
                     values[key] = tuple(value)
             columns.append(KINDS[kind](**values))
-        return cls(**{**config, "columns": tuple(columns)})
+        crosses = (Cross(tuple(c["of"]), c["hash_bins"]) for c in config["crosses"])
+        return cls(**{**config, "columns": tuple(columns), "crosses": tuple(crosses)})
 
     def to_json(self) -> str:
         """The spec as a JSON document."""

@@ -12,7 +12,12 @@ import numpy as np
 from tfrec import datasets
 from tfrec.data.interactions import Interactions
 from tfrec.errors import did_you_mean
-from tfrec.evaluation.protocols import EventRanking, Protocol, SampledNegatives
+from tfrec.evaluation.protocols import (
+    BinaryClassification,
+    EventRanking,
+    Protocol,
+    SampledNegatives,
+)
 from tfrec.features import Categorical, FeatureSpec, Numeric, Text
 
 
@@ -49,6 +54,21 @@ def ncf(data_dir: str | Path | None) -> Task:
         test=split.test,
         protocol=SampledNegatives(k=10, candidates=split.candidates),
         metrics=("hit_rate@10", "ndcg@10"),
+    )
+
+
+def frappe(data_dir: str | Path | None) -> Task:
+    """Frappe in its published split: clicks by AUC and log loss."""
+    split = datasets.load("frappe", data_dir)
+    return Task(
+        title=f"Frappe, {len(split.train):,} / {len(split.valid):,} / "
+        f"{len(split.test):,}",
+        spec=split.train.spec,
+        train=split.train,
+        test=split.test,
+        protocol=BinaryClassification(),
+        metrics=("auc", "logloss"),
+        valid=split.valid,
     )
 
 
@@ -121,6 +141,7 @@ def _movies_by_title(data: Interactions) -> Interactions:
 
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
+    "frappe": frappe,
     "movielens_100k_top100": movielens_100k_top100,
 }
 

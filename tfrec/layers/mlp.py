@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tfrec import keras
+from tfrec.layers.attention import activation_layer
+
+LEARNED = ("dice", "prelu")
 
 
 def mlp(
@@ -22,7 +25,7 @@ def mlp(
     Args:
         units: Width of each layer.
         seeds: Where the layers draw their seeds from.
-        activation: Of all layers but the last.
+        activation: Of all layers but the last; ``dice`` and ``prelu`` are learned.
         last: Activation of the last layer.
         dropout: Share of each hidden layer's units dropped in training.
         name: Layer name.
@@ -38,17 +41,19 @@ def mlp(
         initial = keras.initializers.GlorotUniform(seed=next(seeds))
         normalised = batch_norm and not is_last
         function = last if is_last else activation
+        apart = function if normalised or function in LEARNED else None
         layers.append(
             keras.layers.Dense(
                 width,
-                None if normalised else function,
+                None if apart else function,
                 use_bias=(last_bias or not is_last) and not normalised,
                 kernel_initializer=initial,
             )
         )
         if normalised:
             layers.append(keras.layers.BatchNormalization())
-            layers.append(keras.layers.Activation(function))
+        if apart:
+            layers.append(activation_layer(apart))
         if dropout and not is_last:
             layers.append(keras.layers.Dropout(dropout, seed=next(seeds)))
     return keras.Sequential(layers, name=name)

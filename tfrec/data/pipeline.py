@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data.interactions import index_key
+from tfrec.data.interactions import Interactions, index_key
 
 if TYPE_CHECKING:
-    from tfrec.data.interactions import Interactions
     from tfrec.features import FeatureSpec
 
 BLOCK = 65_536
@@ -187,7 +186,9 @@ def check_events(source: Source) -> None:
 
 
 def check_labels(source: Source, binary: bool, negatives: int) -> None:
-    """Refuses labels that the target cannot be, of events in memory.
+    """Refuses labels that the target cannot be.
+
+    Of events on disk the first block is looked at.
 
     Args:
         source: The events.
@@ -199,10 +200,15 @@ def check_labels(source: Source, binary: bool, negatives: int) -> None:
             stand for positives.
     """
     label = source.spec.label
-    columns = getattr(source, "columns", {})
-    if label is None or label not in columns:
+    if label is None:
         return
-    values = np.asarray(columns[label])
+    if isinstance(source, Interactions):
+        if label not in source.columns:
+            return
+        values = np.asarray(source.columns[label])
+    else:
+        blocks = source.reader((label,))(BLOCK, False, tf.zeros(2, tf.int32), None)
+        values = next(iter(blocks))[label].numpy()
     other = values[~np.isin(values, (0, 1))]
     if not negatives and binary and len(other):
         raise ValueError(

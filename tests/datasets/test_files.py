@@ -4,8 +4,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfrec.data.interactions import Interactions
+from tfrec.data.mapping import Mapping
+from tfrec.data.prepare import prepare
 from tfrec.datasets import from_file
-from tfrec.features import Categorical, Numeric, Text
+from tfrec.features import Categorical, Numeric, Sequence, Text
 
 RATINGS = """userId,movieId,rating,time,genres,title,age,hour
 u1,10,4,1000,A|B,Toy Story,30,0.5
@@ -220,11 +222,90 @@ def test_wrong_declarations(ratings):
         from_file(ratings, *ROLES, time_unit="sec")
 
 
+HISTORIES = """u,i,h,g
+1,10,,A|B
+2,20,10,"C"
+3,30,10|20,A|C
+"""
+BAGS = {"h": Sequence("h", of="i", max_len=3), "g": "item:bag"}
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "problem"),
+    [
+        ('1,20,"10|20,30",A', {}, r"column 'h': '20,30' is separated by ',' where"),
+        ("1,20,10;20,A", {}, r"column 'h': '10;20' is separated by ';' where the"),
+        ('1,20,10,"A|B,C"', {}, r"column 'g': 'B,C' is separated by ',' where"),
+        ('1,20,10,"A|B, C"', {}, r"column 'g': 'B, C' is separated by ','"),
+        ('1,20,"10,20",A', {"i": "string"}, r"column 'h': '10,20' is separated"),
+    ],
+)
+def test_mixed_separators_are_refused(ratings, row, columns, problem):
+    ratings.write_text(HISTORIES + row + "\n")
+    problem = f"ratings.csv line 5, {problem}"
+    for block_bytes in (1 << 20, 40):
+        with pytest.raises(ValueError, match=problem):
+            from_file(
+                ratings, "u", "i", columns=BAGS | columns, block_bytes=block_bytes
+            )
+    mapping = Mapping("u", "i", columns=BAGS | columns)
+    with pytest.raises(ValueError, match=problem):
+        prepare(
+            ratings, ratings.parent / "out", mapping, "random", valid=0.25, test=0.25
+        )
+
+
+def test_integers_of_a_bag_are_cut_at_one_separator(ratings):
+    ratings.write_text('u,i,g\n1,10,1|2\n1,11,"1|2,3"\n')
+    with pytest.raises(ValueError, match=r"line 3, column 'g': '2,3' is separated by"):
+        from_file(
+            ratings,
+            "u",
+            "i",
+            columns={"g": Categorical("g", "item", "int64", max_len=4)},
+        )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '1,20,10,"Heat, the|A"\n',  # its parts are no ids
+        '1,20,10,"A, B"\n',  # it stands alone: a name, for all one knows
+        '1,20,10,"A|B, C"\n2,20,10,"C|B, C"\n',  # it is no slip
+    ],
+)
+def test_commas_in_names_are_no_separators(ratings, rows):
+    ratings.write_text(HISTORIES + rows)
+    assert len(from_file(ratings, "u", "i", columns=BAGS)) == 3 + rows.count("\n")
+
+
+def test_an_empty_history_is_padding(ratings):
+    ratings.write_text(HISTORIES)
+    data = from_file(ratings, "u", "i", columns=BAGS)
+    histories = data.columns["h"] if "h" in data.columns else data.users["h"]
+    assert histories[0].tolist() == [0, 0, 0]
+    raw = data.spec.decode("h", histories)
+    assert raw.tolist() == [[-1, -1, -1], [10, -1, -1], [10, 20, -1]]
+
+
+@pytest.mark.parametrize("column", ["u", "g"])
+def test_an_endless_category_is_refused(ratings, column):
+    long = "x" * (1 << 20) + "y"
+    row = f"{long},10,,A\n" if column == "u" else f"1,10,,A|{long}\n"
+    ratings.write_text(HISTORIES + row + "1,10,,A\n")
+    problem = rf"ratings.csv line 5, column '{column}': an id is 1,048,577 bytes long"
+    with pytest.raises(ValueError, match=problem) as error:
+        from_file(ratings, "u", "i", columns=BAGS)
+    assert len(str(error.value)) < 300
+    with pytest.raises(ValueError, match=r"line 5 has a value of 1,048,57\d letters"):
+        from_file(ratings, "u", "i", columns=BAGS, block_bytes=1 << 16)
+
+
 def test_a_column_without_values(ratings):
     ratings.write_text("userId,movieId,x\n1,2,\n1,3,\n")
     with pytest.raises(ValueError, match="column 'x': every value is missing: drop"):
         from_file(ratings, "userId", "movieId", columns={"x": "string"})
-    with pytest.raises(ValueError, match="column 'x': every value is missing"):
+    with pytest.raises(ValueError, match=r"ratings.csv, column 'x': every value"):
         from_file(ratings, "userId", "movieId", columns={"x": "zscore"})
 
 

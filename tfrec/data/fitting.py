@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tfrec.columns import Categorical, Column, Numeric, Text
 from tfrec.data.convert import Arrays
 from tfrec.data.mapping import Declared, Mapping
+from tfrec.data.readers import TableFile
 from tfrec.data.statistics import Statistics
 from tfrec.data.vocabulary import Counter
 from tfrec.features import FeatureSpec
@@ -122,6 +123,18 @@ class Fit:
             raise ValueError(f"column '{column.name}': {error}") from None
         changes["vocabulary"] = vocabulary
         return dataclasses.replace(column, **changes)
+
+
+def learned(fit: Fit, file: TableFile) -> FeatureSpec:
+    """The finished spec of a file.
+
+    Raises:
+        ValueError: As of :meth:`Fit.spec`, with the file's name.
+    """
+    try:
+        return fit.spec()
+    except ValueError as error:
+        raise ValueError(f"{file.path}, {error}") from None
 
 
 def _tokens(

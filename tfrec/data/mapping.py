@@ -48,7 +48,8 @@ class Mapping:
             item may stand here too, to say more of them (``dim``, ``hash_bins``,
             ``oov``, ``dtype``).
         names: Names of the columns of a CSV or TSV file without header line.
-        separator: Between the ids of a bag.
+        separator: Between the ids of a bag; :mod:`tfrec.data.separators` says which
+            others among them are refused.
         time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
         missing: Id that takes the place of a missing one in columns declared
             Categorical of single strings; None leaves it as padding, which has no

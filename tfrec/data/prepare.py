@@ -22,9 +22,10 @@ from tfrec.columns import Column, Sequence
 from tfrec.data import streaming_split
 from tfrec.data.convert import Arrays, Converter, typed
 from tfrec.data.describe import Description, describe
-from tfrec.data.fitting import Fit
+from tfrec.data.fitting import Fit, learned
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, open_table
+from tfrec.data.separators import SeparatorCheck
 from tfrec.data.side_rows import SideRows
 from tfrec.data.tfrecord import PARTS, SCHEMA
 from tfrec.data.writers import OrderedShards, Shards, ShuffledShards
@@ -114,14 +115,17 @@ def prepare(
     splitter = streaming_split.make(split, mapping, user.name, **split_options)
     fit = Fit(mapping, declared, min_count, max_size, seed)
     tables = [SideRows(owner.name, _side(declared, owner)) for owner in (user, item)]
+    separators = SeparatorCheck(file, declared, mapping.separator)
     report = progress or _silent
     for block in converter.blocks(block_bytes):
         fit.add(block)
         splitter.observe(block)
         for table in tables:
             table.add(block)
+        separators.add(block)
         report("learning", file.done())
-    sizes, spec = splitter.finish(), fit.spec()
+    sizes, spec = splitter.finish(), learned(fit, file)
+    separators.finish(spec)
     stored = _stored(spec, tables)
 
     def raw_blocks() -> Iterator[tuple[Arrays, np.ndarray]]:

@@ -14,6 +14,8 @@ from tfrec.columns import PADDING
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 TIME_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 YEAR_3000 = 32_503_680_000
+LONGEST_ID = 1 << 20
+SEPARATORS = "|,;"
 
 
 class BadValue(Exception):
@@ -142,9 +144,11 @@ def ids(values: pa.Array, dtype: str, infer: bool) -> pa.Array:
         string or int64; padding where the value is missing.
 
     Raises:
-        BadValue: An id that is to be an integer and is none.
+        BadValue: An id that is to be an integer and is none, or one of over a megabyte.
     """
     values = plain(values)
+    if is_text(values.type):
+        _require_short(values)
     integer = pa.types.is_integer(values.type)
     if pa.types.is_floating(values.type) or (dtype == "int64" and not integer):
         number = numbers(values)
@@ -154,6 +158,36 @@ def ids(values: pa.Array, dtype: str, infer: bool) -> pa.Array:
     if integer and (dtype == "int64" or infer):
         return values.cast(pa.int64()).fill_null(PADDING["int64"])
     return values.cast(pa.string()).fill_null("")
+
+
+def _require_short(values: pa.Array) -> None:
+    lengths = pc.binary_length(values).fill_null(0)
+    if (pc.max(lengths).as_py() or 0) > LONGEST_ID:
+        row = pc.index(pc.greater(lengths, LONGEST_ID), pa.scalar(True)).as_py()
+        raise BadValue(
+            row,
+            f"an id is {lengths[row].as_py():,} bytes long, more than "
+            f"{LONGEST_ID:,}: mend the line, a quote may be open",
+        )
+
+
+def foreign(values: pa.Array, separator: str) -> tuple[np.ndarray, list[str]]:
+    """Ids of lists that hold a separator other than the one they were cut at.
+
+    Args:
+        values: ``(n,)`` lists of strings.
+        separator: What they were cut at.
+
+    Returns:
+        ``(m,)`` rows, and the ``m`` ids.
+    """
+    flat = pc.list_flatten(values)
+    others = "".join(c for c in SEPARATORS if c != separator)
+    found = pc.match_substring_regex(flat, f"[{others}]")
+    if not pc.any(found).as_py():
+        return np.empty(0, np.int64), []
+    rows = pc.list_parent_indices(values).filter(found).to_numpy()
+    return rows, flat.filter(found).to_pylist()
 
 
 def require_ids(values: pa.Array) -> None:
@@ -169,6 +203,15 @@ def require_ids(values: pa.Array) -> None:
         raise BadValue(
             wrong, "an id is missing ('' and -1 stand for padding): fill it in"
         )
+
+
+def mixed_separators(value: str, separator: str) -> str:
+    """What is wrong with an id that holds another separator."""
+    other = next(c for c in value if c in SEPARATORS and c != separator)
+    return (
+        f"'{value[:60]}' is separated by '{other}' where the column has '{separator}' "
+        "between values: use one separator throughout"
+    )
 
 
 def bag(values: pa.Array, separator: str, dtype: str, infer: bool) -> pa.Array:
@@ -187,6 +230,10 @@ def bag(values: pa.Array, separator: str, dtype: str, infer: bool) -> pa.Array:
             f"it holds {values.type} and is declared with several values: it needs "
             f"lists, or text with '{separator}' between the values",
         )
+    if dtype == "int64" and is_text(values.type.value_type):
+        rows, mixed = foreign(values, separator)
+        if mixed:
+            raise BadValue(int(rows[0]), mixed_separators(mixed[0], separator))
     lengths = pc.list_value_length(values).fill_null(0).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     try:

@@ -75,8 +75,8 @@ def criteo(
     from tfrec.datasets.sources.reading import read
 
     mapping = criteo_mapping(hash_bins, user, item)
-    fit, table = read(open_table(path, "tsv", names=mapping.names), mapping)
-    return interactions(fit.spec(), table, "Criteo")
+    spec, table = read(open_table(path, "tsv", names=mapping.names), mapping)
+    return interactions(spec, table, "Criteo")
 
 
 def criteo_mapping(
@@ -138,21 +138,20 @@ def avazu(
     columns[HOUR] = Categorical(HOUR)
     mapping = Mapping(user, item, CLICK, None, columns, missing=MISSING)
     file = open_table(path, "csv")
-    fit, table = read(file, mapping)
+    spec, table = read(file, mapping)
     hours, place = distinct(table.pop(HOUR))
     time = _seconds(file, hours, place)[place]
     # The first of January 1970 was a Thursday.
     derived = {"hour_of_day": time // 3600 % 24, "weekday": (time // 86_400 + 3) % 7}
     sizes = {"hour_of_day": 24, "weekday": 7}
-    context = [
+    context = (
         Categorical(name, dtype="int64", vocabulary=tuple(range(sizes[name])))
         for name in derived
-    ]
+    )
     for name, values in {TIMESTAMP: time, **derived}.items():
         table[name] = pa.chunked_array([pa.array(values)])
-    spec = fit.spec(*context)
-    kept = tuple(c for c in spec.columns if c.name != HOUR)
-    spec = dataclasses.replace(spec, columns=kept, timestamp=TIMESTAMP)
+    kept = (c for c in spec.columns if c.name != HOUR)
+    spec = dataclasses.replace(spec, columns=(*kept, *context), timestamp=TIMESTAMP)
     return interactions(spec, table, "Avazu")
 
 

@@ -81,11 +81,10 @@ def from_file(
         user, item, label, timestamp, columns, names, separator, time_unit
     )
     file = open_table(path, format, encoding, names)
-    fit, table = read(file, mapping, min_count, max_size, block_bytes)
-    extra = []
+    spec, table = read(file, mapping, min_count, max_size, block_bytes)
     if history and timestamp and HISTORY not in file.names():
-        extra.append(Sequence(HISTORY, of=fit.declared[1].column.name, max_len=history))
-    data = interactions(fit.spec(*extra), table, Path(path).name)
+        spec = spec.replace(Sequence(HISTORY, of=spec.item, max_len=history))
+    data = interactions(spec, table, Path(path).name)
     if item_names is None:
         return data
     data = names_by_index(data, table[item_names])

@@ -92,9 +92,9 @@ def frappe(data_dir: Path | None = None) -> FrappeSplit:
     for names, part in ((TRAIN, "train"), (VALID, "validation"), (TEST, "test")):
         file = open_table(found("frappe", data_dir, names, SOURCE), "libsvm")
         _check_fields(file)
-        fit, table = read(file, mapping)
+        learned, table = read(file, mapping)
         table[CLICK] = _clicks(file, table.pop(LABEL))
-        spec = spec or dataclasses.replace(fit.spec(), label=CLICK)
+        spec = spec or dataclasses.replace(learned, label=CLICK)
         parts.append(interactions(spec, table, f"Frappe, {part}"))
     train, valid, test = parts
     valid = dataclasses.replace(valid, past=train, train=train)

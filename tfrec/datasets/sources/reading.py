@@ -6,9 +6,11 @@ import pyarrow as pa
 
 from tfrec.data.convert import Converter
 from tfrec.data.encode import Gathered
-from tfrec.data.fitting import Fit
+from tfrec.data.fitting import Fit, learned
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, TableFile
+from tfrec.data.separators import SeparatorCheck
+from tfrec.features import FeatureSpec
 
 
 def read(
@@ -17,7 +19,7 @@ def read(
     min_count: int = 1,
     max_size: int | None = None,
     block_bytes: int = BLOCK_BYTES,
-) -> tuple[Fit, dict[str, pa.ChunkedArray]]:
+) -> tuple[FeatureSpec, dict[str, pa.ChunkedArray]]:
     """Reads the mapped columns.
 
     Args:
@@ -28,14 +30,18 @@ def read(
         block_bytes: Bytes of the file read at a time.
 
     Returns:
-        What was learned of all rows, and the typed columns by their names in the spec.
+        The spec learned from all rows, and the typed columns by their names in it.
 
     Raises:
         ValueError: A value does not fit its column; names value, column and line.
     """
     declared = resolve(mapping, file)
     fit, gathered = Fit(mapping, declared, min_count, max_size), Gathered()
+    separators = SeparatorCheck(file, declared, mapping.separator)
     for block in Converter(file, mapping, declared).blocks(block_bytes):
         fit.add(block)
         gathered.add(block)
-    return fit, gathered.table()
+        separators.add(block)
+    spec = learned(fit, file)
+    separators.finish(spec)
+    return spec, gathered.table()

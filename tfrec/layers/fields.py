@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
@@ -127,13 +129,45 @@ class FieldEmbeddings(keras.layers.Layer):
         table = self.tables[self.widths[name]]
         return tf.gather(table, inputs[name] + self.offsets[name])
 
+    def entries(
+        self,
+        lookups: Sequence[tuple[str, tf.Tensor]],
+        training: bool | None = None,
+        occurrences: np.ndarray | None = None,
+    ) -> list[tf.Tensor]:
+        """Any looked-up ids of columns of one width, each entry by itself.
+
+        Args:
+            lookups: Columns and their indices, of any shape.
+            training: Whether L2 regularisation is added to the loss.
+            occurrences: ``(table rows,)`` float32; the share of a row in the
+                regularisation is divided by it.
+
+        Returns:
+            ``(..., dim)`` for each lookup, in order.
+        """
+        ((width, weights),) = self.tables.items()
+        flat = [tf.reshape(found + self.offsets[n], [-1]) for n, found in lookups]
+        indices = tf.concat(flat, axis=0)
+        vectors = tf.gather(weights, indices)
+        if self.l2 and training:
+            self.add_loss(self.l2 / 2 * squared_rows(vectors, indices, occurrences))
+        vectors = tf.cast(vectors, self.compute_dtype)
+        sizes = tf.stack([tf.size(part) for part in flat])
+        parts = tf.split(vectors, sizes, num=len(flat))
+        result = []
+        for (_, found), part in zip(lookups, parts, strict=True):
+            shaped = tf.reshape(part, tf.concat([tf.shape(found), [width]], axis=0))
+            result.append(tf.ensure_shape(shaped, [*found.shape, width]))
+        return result
+
     def _stacked(self, inputs: Tensors, training: bool | None) -> list[tf.Tensor]:
         """``(batch, fields, width)`` of the columns of each width, and of numbers."""
         stacked = [
             self._looked_up(w, names, inputs, training) for w, names in self.groups
         ]
         if self.numbers:
-            stacked.append(self._scaled(inputs, training))
+            stacked.append(self.scaled(inputs, training))
         return stacked
 
     def _looked_up(
@@ -156,7 +190,8 @@ class FieldEmbeddings(keras.layers.Layer):
             start += length
         return tf.concat(fields, axis=1)
 
-    def _scaled(self, inputs: Tensors, training: bool | None) -> tf.Tensor:
+    def scaled(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
+        """Normalised numbers to ``(batch, numeric columns, dim)``."""
         if self.l2 and training:
             self.add_loss(self.l2 / 2 * tf.reduce_sum(tf.square(self.scale)))
         vectors = tf.split(tf.cast(self.scale, self.compute_dtype), self.sizes)
@@ -167,12 +202,15 @@ class FieldEmbeddings(keras.layers.Layer):
         return tf.stack(fields, axis=1)
 
 
-def squared_rows(vectors: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+def squared_rows(
+    vectors: tf.Tensor, indices: tf.Tensor, divisors: np.ndarray | None = None
+) -> tf.Tensor:
     """Sum of the squared norms of the distinct rows among looked-up vectors.
 
     Args:
         vectors: ``(..., width)`` rows of a table.
         indices: ``(...)`` their indices.
+        divisors: ``(table rows,)`` float32, by which the norm of each row is divided.
 
     Returns:
         Scalar float32.
@@ -180,5 +218,7 @@ def squared_rows(vectors: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
     flat = tf.reshape(indices, [-1])
     _, place, counts = tf.unique_with_counts(flat)
     times = tf.cast(tf.gather(counts, place), tf.float32)
+    if divisors is not None:
+        times *= tf.gather(tf.constant(divisors, tf.float32), flat)
     squares = tf.reduce_sum(tf.square(tf.cast(vectors, tf.float32)), axis=-1)
     return tf.reduce_sum(tf.reshape(squares, [-1]) / times)

@@ -83,9 +83,14 @@ class FactorScorer(Recommender):
 class PairScorer(Recommender):
     """Scores that need the pair: the network runs over every user-item pair.
 
-    Users are taken in groups so that one pass holds about 65,000 pairs. Subclasses give
-    ``pair_scores`` and ``item_vectors``.
+    Users are taken in groups so that one pass holds about ``pairs_at_once`` pairs.
+    Subclasses give ``pair_scores`` and ``item_vectors``.
     """
+
+    @property
+    def pairs_at_once(self) -> int:
+        """Pairs in one pass; fewer where a pair takes much memory."""
+        return PAIRS
 
     def pair_scores(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
         """Looked-up columns of pairs to ``(batch,)`` float32 logits."""
@@ -106,7 +111,7 @@ class PairScorer(Recommender):
         items = self.lookup(state)
         count = tf.shape(items[self.spec.item])[0]
         batch = tf.shape(queries[self.query_columns[0]])[0]
-        group = tf.maximum(1, PAIRS // count)
+        group = tf.maximum(1, self.pairs_at_once // count)
         groups = (batch + group - 1) // group
 
         def one(number: tf.Tensor) -> tf.Tensor:

@@ -233,6 +233,21 @@ class BehaviourModel(ClickModel):
             joined[known:],
         )
 
+    def sequence_place(self, name: str | None) -> int:
+        """Which of ``sequences`` has this name; the first when None.
+
+        Raises:
+            ValueError: None has.
+        """
+        if name is None:
+            return 0
+        if name not in self.sequences:
+            raise ValueError(
+                f"'{name}' is no history that the model attends to: choose one of "
+                f"{', '.join(self.sequences)}."
+            )
+        return self.sequences.index(name)
+
     def catalogue_scores(self, features: Tensors, state: Tensors) -> tf.Tensor:
         """Scores of every pair, by parts of the catalogue where it is large."""
         count = int(next(iter(state.values())).shape[0])

@@ -103,12 +103,7 @@ class DIN(BehaviourModel):
         Raises:
             ValueError: No such sequence.
         """
-        if name is not None and name not in self.sequences:
-            raise ValueError(
-                f"'{name}' is no history that the model attends to: choose one of "
-                f"{', '.join(self.sequences)}."
-            )
-        place = self.sequences.index(name) if name is not None else 0
+        place = self.sequence_place(name)
         weights = self._weights(self.embed(self.lookup(features)), False)
         return tf.cast(weights[place], tf.float32)
 

@@ -103,3 +103,23 @@ def test_the_state_of_pyplot_is_left_alone(tmp_path):
     plots.learning_curve(HISTORY, tmp_path / "curve.png")
     assert matplotlib.get_backend() == backend
     assert pyplot.get_fignums() == open_figures
+
+
+def test_attention(drawn, tmp_path):
+    titles = ["Heat", "Alien", "Casino", ""]
+    path = plots.attention([0.2, -0.1, 1.5, 0], titles, "Ronin", tmp_path / "din.png")
+    height, width = image.imread(path).shape[:2]
+    assert (width, height) == (1050, 306)
+    (axes,) = drawn[0].axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == titles[:3]
+    assert [bar.get_width() for bar in axes.patches] == [0.2, -0.1, 1.5]
+    assert axes.get_xlabel() == "attention weight"
+    assert axes.get_title("left") == "candidate: Ronin"
+
+
+def test_attention_without_entries_or_titles(tmp_path):
+    with pytest.raises(ValueError, match="1 titles for 2 weights: give one title"):
+        plots.attention([1.0, 2.0], ["Heat"], "Ronin", tmp_path / "din.png")
+    with pytest.raises(ValueError, match="no entry, so there is nothing to draw"):
+        plots.attention([0.0], [""], "Ronin", tmp_path / "din.png")
+    assert not list(tmp_path.iterdir())

@@ -127,6 +127,51 @@ def recall_over_k(
     return _save(figure, path)
 
 
+def attention(
+    weights: Sequence[float],
+    titles: Sequence[str],
+    candidate: str,
+    path: str | Path,
+) -> Path:
+    """Draws what a model attends to in one history, beside the candidate.
+
+    Args:
+        weights: ``(length,)`` of the entries, oldest first, such as a row of
+            ``DIN.attention``; below 0 where an entry speaks against the candidate.
+        titles: What each entry is called; no title is padding, and left out.
+        candidate: What the candidate is called.
+        path: PNG file to write; written beside and renamed.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: A number of titles that is not that of the weights, or no entry.
+    """
+    if len(weights) != len(titles):
+        raise ValueError(
+            f"there are {len(titles)} titles for {len(weights)} weights: give one "
+            "title for each entry, and '' for padding."
+        )
+    shown = [(t, float(w)) for t, w in zip(titles, weights, strict=True) if t]
+    if not shown:
+        raise ValueError("the history holds no entry, so there is nothing to draw.")
+    names, values = zip(*shown, strict=True)
+    figure = _figure(1)
+    figure.set_figheight(max(2.0, 1.2 + 0.28 * len(shown)))
+    place = figure.subplots()
+    rows = np.arange(len(shown))
+    colours = [COLOURS[0] if value >= 0 else COLOURS[1] for value in values]
+    place.barh(rows, values, color=colours, height=0.7)
+    place.axvline(0, color="black", linewidth=0.8)
+    place.set_yticks(rows, names)
+    place.set_ylabel("history, oldest at the bottom")
+    place.set_xlabel("attention weight")
+    place.set_title(f"candidate: {candidate}", fontsize="small", loc="left")
+    _axes(place)
+    return _save(figure, path)
+
+
 def _places(
     name: str, values: Sequence[float], epochs: int, every: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -164,11 +209,15 @@ def _line(place: Axes, number: int, x: Any, y: Any, label: str, marked: bool) ->
 
 
 def _finish(place: Axes) -> None:
+    _axes(place)
+    place.legend(frameon=False, fontsize="small", loc="best")
+
+
+def _axes(place: Axes) -> None:
     place.grid(True, color="#dddddd", linewidth=0.6)
     place.set_axisbelow(True)
     for side in ("top", "right"):
         place.spines[side].set_visible(False)
-    place.legend(frameon=False, fontsize="small", loc="best")
 
 
 def _save(figure: Figure, path: str | Path) -> Path:

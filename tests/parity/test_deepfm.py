@@ -1,0 +1,46 @@
+"""DeepFM: Guo et al. 2017, equations 1, 2 and 4."""
+
+import clicks
+import numpy as np
+import pytest
+
+from tfrec.models.ranking.deepfm import DeepFM
+
+
+@pytest.fixture
+def model(data, randomise):
+    model = DeepFM(data.spec, dim=3, layers=(6, 5))
+    model.ensure_built()
+    randomise(model)
+    return model
+
+
+def parts(model: DeepFM, batch: dict) -> tuple[np.ndarray, np.ndarray]:
+    """``y_FM`` without b, which is the bias of the MLP's last layer, and ``y_DNN``."""
+    found = clicks.fields(model.fields, batch)
+    w, v = found[:, :, 0], found[:, :, 1:]
+    deep = clicks.relu_mlp(model.mlp, v.reshape(len(v), -1))
+    return w.sum(axis=1) + clicks.pair_sum(v), deep
+
+
+def test_equation_1(data, model):
+    batch = clicks.batch_of(data)
+    machine, deep = parts(model, batch)
+    assert np.std(machine) > 0.1 and np.std(deep) > 0.1
+    clicks.agree(model, batch, machine + deep)
+
+
+def test_both_parts_share_the_embedding(data, model):
+    batch = clicks.batch_of(data)
+    before = parts(model, batch)
+    table = model.fields.tables[4]
+    rows = table.numpy()
+    row = batch["movie_id/index"][0] + model.fields.offsets["movie_id"]
+    rows[row, 1:] += 1.0
+    table.assign(rows)
+    for old, new in zip(before, parts(model, batch), strict=True):
+        assert abs(old[0] - new[0]) > 1e-3
+    clicks.agree(model, batch, sum(parts(model, batch)))
+    # Nothing is learned beside the fields and the MLP.
+    known = [*model.fields.trainable_variables, *model.mlp.trainable_variables]
+    assert len(model.trainable_variables) == len(known)

@@ -40,7 +40,7 @@ RESULT = {
 def measured(monkeypatch):
     asked = []
 
-    def run(only, quick, seed):
+    def run(only, quick, seed, say):
         asked.append((only, quick, seed))
         return [row for row in ROWS if row["name"] in only]
 

@@ -2,13 +2,19 @@
 
 Every row is a ratio of two ways to do the same work, timed in turns in one process, so
 that a slow machine slows both. Absolute numbers are of this machine and this moment.
+
+``deepctr`` compares with another library, which it installs into the user's cache and
+runs in a process of its own. It is measured when it is asked for by name, and by
+default once the library is there.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from tfrec.benchmarks.timing import LeftOut
 from tfrec.errors import did_you_mean
 
 Row = dict[str, Any]
@@ -49,24 +55,51 @@ def _epoch_end(quick: bool, seed: int) -> list[Row]:
     return epoch_end.measure(256, 20_000 if quick else 100_000, 2, seed)
 
 
+def _deepctr(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import deepctr
+
+    rounds = 2 if quick else 5
+    rows = deepctr.measure(10_000, rounds, seed, at_least=1.3)
+    return rows + deepctr.measure(1_700_000, 1 if quick else 3, seed, at_least=2.5)
+
+
+def _criteo_stream(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import criteo_stream
+
+    return criteo_stream.measure(200_000 if quick else 5_000_000, seed)
+
+
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
     "deepfm_1.7m": _deepfm,
     "full_ranking": _full_ranking,
     "epoch_end": _epoch_end,
+    "criteo_stream": _criteo_stream,
+    "deepctr": _deepctr,
 }
 
 
+def defaults() -> tuple[str, ...]:
+    """Names of what is measured when nothing is asked for by name."""
+    from tfrec.benchmarks.cases import deepctr
+
+    return tuple(n for n in CASES if n != "deepctr" or deepctr.installed())
+
+
 def run(
-    only: Iterable[str] | None = None, quick: bool = False, seed: int = 0
+    only: Iterable[str] | None = None,
+    quick: bool = False,
+    seed: int = 0,
+    say: Callable[[str], None] = warnings.warn,
 ) -> list[Row]:
     """Measures.
 
     Args:
-        only: Names of ``CASES``; all when None or empty.
+        only: Names of ``CASES``; :func:`defaults` when None or empty.
         quick: Fewer and shorter rounds, for a first look; ratios are less certain.
         seed: Seed of all data and weights.
+        say: Called with a sentence when a measurement is left out.
 
     Returns:
         JSON-able rows with at least ``name``, ``ours``, ``baseline``, ``unit``,
@@ -76,10 +109,16 @@ def run(
     Raises:
         ValueError: Unknown name.
     """
-    names = list(only or CASES)
+    names = list(only or defaults())
     for name in names:
         if name not in CASES:
             raise ValueError(
                 f"no speed measurement is called '{name}'; {did_you_mean(name, CASES)}"
             )
-    return [row for name in names for row in CASES[name](quick, seed)]
+    rows: list[Row] = []
+    for name in names:
+        try:
+            rows += CASES[name](quick, seed)
+        except LeftOut as why:
+            say(str(why))
+    return rows

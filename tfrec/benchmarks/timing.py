@@ -16,6 +16,10 @@ Row = dict[str, Any]
 Work = Callable[[], Any]
 
 
+class LeftOut(RuntimeError):
+    """A measurement cannot be made here; the message is one sentence that says why."""
+
+
 @dataclass(frozen=True)
 class Timed:
     """What one of two contenders took and returned.

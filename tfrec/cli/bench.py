@@ -29,17 +29,21 @@ def bench() -> None:
     help="Write the rows as JSON; - for standard output.",
 )
 def speed(only: tuple[str, ...], quick: bool, seed: int, file: Path | None) -> None:
-    """Time tfrec against plain Keras, as ratios taken in one process."""
+    """Time tfrec against plain Keras, as ratios taken in one process.
+
+    ``--only deepctr`` compares with DeepCTR, which it installs into your cache folder;
+    once it is there, that belongs to the default measurements.
+    """
     quiet.tensorflow()
     from tfrec.benchmarks import speed as measure
 
-    names = only or tuple(measure.CASES)
+    names = only or measure.defaults()
     rows: list[dict[str, Any]] = []
     with progress.bar() as bar:
         task = bar.add_task("measuring", total=len(names))
         for name in names:
             bar.update(task, description=name)
-            rows += measure.run([name], quick, seed)
+            rows += measure.run([name], quick, seed, output.note)
             bar.advance(task)
     if _write(file, rows):
         return

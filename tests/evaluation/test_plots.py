@@ -114,7 +114,8 @@ def test_attention(drawn, tmp_path):
     assert [tick.get_text() for tick in axes.get_yticklabels()] == titles[:3]
     assert [bar.get_width() for bar in axes.patches] == [0.2, -0.1, 1.5]
     assert axes.get_xlabel() == "attention weight"
-    assert axes.get_title("left") == "candidate: Ronin"
+    assert axes.get_ylabel() == "history"
+    assert axes.get_title("left").startswith("candidate: Ronin\nhistory from oldest")
 
 
 def test_attention_without_entries_or_titles(tmp_path):

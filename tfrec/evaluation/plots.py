@@ -165,9 +165,13 @@ def attention(
     place.barh(rows, values, color=colours, height=0.7)
     place.axvline(0, color="black", linewidth=0.8)
     place.set_yticks(rows, names)
-    place.set_ylabel("history, oldest at the bottom")
+    place.set_ylabel("history")
     place.set_xlabel("attention weight")
-    place.set_title(f"candidate: {candidate}", fontsize="small", loc="left")
+    place.set_title(
+        f"candidate: {candidate}\nhistory from oldest (bottom) to latest (top)",
+        fontsize="small",
+        loc="left",
+    )
     _axes(place)
     return _save(figure, path)
 

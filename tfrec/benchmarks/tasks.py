@@ -72,6 +72,25 @@ def frappe(data_dir: str | Path | None) -> Task:
     )
 
 
+def amazon_sports(data_dir: str | Path | None) -> Task:
+    """Amazon Sports, 10,000 users drawn with seed 0, each one's last event for test."""
+    data = datasets.load("amazon/sports", data_dir, history=10)
+    users = data.spec.user_column
+    everybody = np.arange(users.first, users.size)
+    chosen = np.random.default_rng(0).choice(everybody, 10_000, replace=False)
+    data = data.take(np.isin(data.user, chosen))
+    train, valid, test = data.split("leave_last_out")
+    return Task(
+        title="Amazon Sports, 10,000 drawn users, leave last out",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=SampledNegatives(k=10, negatives=99),
+        metrics=("hit_rate@10", "ndcg@10"),
+        valid=valid,
+    )
+
+
 def movielens_100k_top100(data_dir: str | Path | None) -> Task:
     """MovieLens 100K, random 80/20, top 100 of all movies for each test event.
 
@@ -142,6 +161,7 @@ def _movies_by_title(data: Interactions) -> Interactions:
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
+    "amazon_sports": amazon_sports,
     "movielens_100k_top100": movielens_100k_top100,
 }
 

@@ -53,7 +53,7 @@ def test_a_file_tells_the_whole_model(name):
     for part in ("Differs from the paper:", "Args:", "Call:", "Example:"):
         assert part in words, f"{cls.__name__}'s docstring lacks '{part}'"
     assert issubclass(cls.Config, Config)
-    described = inspect.getdoc(cls.Config) or ""
+    described = "\n".join(base.__doc__ or "" for base in cls.Config.__mro__)
     for field in cls.Config.hints():
         assert field == "seed" or f"{field}:" in described, field
 

@@ -30,6 +30,12 @@ def test_tensorflow_may_come_first(run_python):
     assert said.split() == ["tf_keras"]
 
 
+@pytest.mark.parametrize("first", ["tfrec.data.views", "tfrec.layers", "tfrec.losses"])
+def test_any_module_may_be_imported_first(run_python, first):
+    said = run_python(f"import {first}; from tfrec.models import TwoTower; print('in')")
+    assert said.split() == ["in"]
+
+
 def test_keras_3_already_chosen_is_said_with_its_cure(run_python):
     said = run_python(
         "import tensorflow as tf; tf.keras.Model; import tfrec; tfrec.keras", fails=True

@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tfrec import backend
+
 if TYPE_CHECKING:
     keras: Any
 
 __version__ = "0.1.0"
 
 _MODULES = (
-    "backend",
     "benchmarks",
     "data",
     "datasets",
@@ -28,7 +29,7 @@ _MODULES = (
     "serving",
 )
 
-__all__ = ["FeatureSpec", "Interactions", "keras", *_MODULES]
+__all__ = ["FeatureSpec", "Interactions", "backend", "keras", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

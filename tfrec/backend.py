@@ -11,6 +11,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
+# Before anything can touch `tf.keras`, which settles it: packages that tfrec stands on
+# may be the first to do so. It loads nothing.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
 
 def legacy_keras() -> Any:
     """Returns ``tf.keras`` as Keras 2 (package ``tf-keras``).
@@ -21,7 +25,6 @@ def legacy_keras() -> Any:
     Raises:
         ImportError: ``tf.keras`` is already Keras 3 in this process.
     """
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"
     import tensorflow as tf
 
     package = tf.keras.Model.__module__.partition(".")[0]

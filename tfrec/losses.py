@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfrec import keras
+
 
 def bpr(positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
     """Bayesian personalised ranking: ``-log sigmoid(positive - negative)``.
@@ -51,3 +53,17 @@ def sum_of_squares(*rows: tf.Tensor) -> tf.Tensor:
         squares = tf.reduce_sum(tf.square(tf.cast(tensor, tf.float32)))
         total += tf.math.divide_no_nan(squares, batch)
     return total
+
+
+@keras.utils.register_keras_serializable(package="tfrec")
+class OddsLogLoss(keras.losses.Loss):
+    """Log loss of odds: ``log(1 + o) - y log(o)``.
+
+    With clicks (y = 1) weighted by watch time and other impressions by 1, the odds that
+    minimise it are the expected watch time (Covington 2016, section 4.2).
+    """
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Targets 0 or 1 and positive odds ``(batch, 1)`` to ``(batch,)`` losses."""
+        losses = tf.math.log1p(y_pred) - y_true * tf.math.log(y_pred)
+        return tf.reduce_mean(losses, axis=-1)

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfrec.data import pipeline
 from tfrec.data.interactions import Interactions
-from tfrec.data.views import Pairs, Positives, Rows, Triples
+from tfrec.data.rows import Rows
+from tfrec.data.views import Pairs, Positives, Triples
 from tfrec.features import Categorical, FeatureSpec, Sequence
 
 DAY = 86_400

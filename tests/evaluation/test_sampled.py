@@ -1,5 +1,6 @@
 """Ranking among candidates: by hand, drawn as promised, and labelled as sampled."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -43,6 +44,23 @@ def test_own_item_among_the_candidates_is_ranked_once(asked, tiny_model):
     stored = indices(asked, ["be", "af", "cd", "bc"])
     result = Evaluator(asked, SampledNegatives(1, stored)).evaluate(tiny_model)
     assert list(result.per_user["hit_rate@1"]) == [1, 0, 0]
+
+
+def test_watch_time_is_mispredicted_where_another_item_comes_first(asked, tiny_model):
+    # b loses to none of 2, c to one (a), f to both: (0 * 1 + 1 * 4 + 2 * 3) / (2 * 8).
+    spec = dataclasses.replace(asked.spec, label="minutes")
+    minutes = np.array([1, 4, 3, 9], np.float32)
+    timed = dataclasses.replace(
+        asked, spec=spec, columns={**asked.columns, "minutes": minutes}
+    )
+    protocol = SampledNegatives(
+        1, indices(asked, ["de", "af", "cd", "bc"]), watch_time=True
+    )
+    result = Evaluator(timed, protocol).evaluate(tiny_model)
+    assert result["weighted_loss"] == pytest.approx(10 / 16)
+    idle = dataclasses.replace(timed, columns={**timed.columns, "minutes": minutes * 0})
+    with pytest.raises(ValueError, match="watch time of the events is negative or all"):
+        Evaluator(idle, protocol).evaluate(tiny_model)
 
 
 def test_results_are_labelled(asked, tiny_model):

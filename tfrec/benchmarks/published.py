@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tfrec.benchmarks.tasks import Task
 
 TOLERANCE = 0.01
-LOWER_IS_BETTER = ("logloss", "rmse", "mae")
 BEGIN, END = "<!-- published:begin -->", "<!-- published:end -->"
 Rows = list[dict[str, Any]]
 
@@ -44,9 +43,10 @@ class Target:
         every_epoch: Whether to measure after each epoch too, and to add the numbers of
             the one whose first metric is best on the test events, as ``best ...``:
             what authors report whose code prints its best epoch.
-        patience: Epochs without a better first metric on the validation events after
-            which training stops and goes back to the best epoch; the learning rate is
-            divided by ten after each epoch that is not better. None to train on.
+        patience: Epochs that are not better on the validation events after which
+            training stops and goes back to the best epoch; the learning rate is divided
+            by ten after each epoch that is not better. None to train on. Better is the
+            sum of the task's metrics, those taken off that are better when low.
     """
 
     row: str
@@ -86,6 +86,8 @@ def names() -> list[str]:
 
 def passes(target: Target, metric: str, mean: float) -> bool:
     """Whether a mean is within the published spread, or 1 % without one, or better."""
+    from tfrec.benchmarks.tasks import LOWER_IS_BETTER
+
     value = target.published[metric]
     slack = target.deviation.get(metric, TOLERANCE * value)
     if metric in LOWER_IS_BETTER:
@@ -207,15 +209,15 @@ def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
     if target.patience is not None:
         if bench.valid is None:
             raise ValueError(f"{target.key}: patience needs validation events.")
-        name = f"val_{bench.metrics[0]}"
-        mode = "min" if bench.metrics[0] in LOWER_IS_BETTER else "max"
+        better = {"monitor": "val_better", "mode": "max"}
         watching += [
-            RankingCallback(bench.valid, bench.protocol),
+            RankingCallback(bench.valid, bench.protocol, metrics=bench.names),
+            keras.callbacks.LambdaCallback(on_epoch_end=bench.add_better),
             keras.callbacks.ReduceLROnPlateau(
-                name, factor=0.1, patience=1, mode=mode, min_delta=0, min_lr=1e-6
+                factor=0.1, patience=1, min_delta=0, min_lr=1e-6, **better
             ),
             keras.callbacks.EarlyStopping(
-                name, patience=target.patience, mode=mode, restore_best_weights=True
+                patience=target.patience, restore_best_weights=True, **better
             ),
         ]
     return watching, each

@@ -20,6 +20,8 @@ from tfrec.evaluation.protocols import (
 )
 from tfrec.features import Categorical, FeatureSpec, Numeric, Text
 
+LOWER_IS_BETTER = ("logloss", "rmse", "mae", "weighted_loss")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -42,6 +44,19 @@ class Task:
     protocol: Protocol
     metrics: tuple[str, ...]
     valid: Interactions | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics without their cutoffs."""
+        return tuple(metric.partition("@")[0] for metric in self.metrics)
+
+    def add_better(self, epoch: int, logs: dict[str, float]) -> None:
+        """Adds ``val_better`` to the logs of an epoch: the larger, the better."""
+        signed = (
+            -logs[f"val_{m}"] if m in LOWER_IS_BETTER else logs[f"val_{m}"]
+            for m in self.metrics
+        )
+        logs["val_better"] = sum(signed)
 
 
 def ncf(data_dir: str | Path | None) -> Task:
@@ -69,6 +84,25 @@ def frappe(data_dir: str | Path | None) -> Task:
         protocol=BinaryClassification(),
         metrics=("auc", "logloss"),
         valid=split.valid,
+    )
+
+
+def watch_time(data_dir: str | Path | None) -> Task:
+    """MovieLens, each user's last event among 99 drawn; stars stand for watch time.
+
+    Nobody timed who watched what. Stars are the one amount that the events carry which
+    says how much of a good time a watched film was.
+    """
+    data = datasets.load("movielens", data_dir)
+    train, valid, test = data.split("leave_last_out")
+    return Task(
+        title=f"{data.name}, leave last out, stars as watch time",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=SampledNegatives(k=10, watch_time=True),
+        metrics=("weighted_loss", "ndcg@10"),
+        valid=valid,
     )
 
 
@@ -161,6 +195,7 @@ def _movies_by_title(data: Interactions) -> Interactions:
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
+    "watch_time": watch_time,
     "amazon_sports": amazon_sports,
     "movielens_100k_top100": movielens_100k_top100,
 }

@@ -113,6 +113,7 @@ class SampledNegatives(Protocol):
 
     An event is a unit of its own: its item is the only relevant one, and a candidate
     with the same score is ranked before it, so that a constant model finds nothing.
+    Where stored candidates hold the event's own item, it is ranked once.
 
     Attributes:
         k: Cutoff, or several.
@@ -121,6 +122,8 @@ class SampledNegatives(Protocol):
         negatives: How many to draw for each event: uniformly, different from each
             other, never an item that the user has taken before or takes in this data.
         seed: Seed of the draw.
+        watch_time: Whether to measure ``weighted_loss`` too, the label being watch time
+            or another amount: see :func:`tfrec.metrics.weighted_per_user_loss`.
     """
 
     sampled: ClassVar[bool] = True
@@ -129,6 +132,7 @@ class SampledNegatives(Protocol):
     candidates: np.ndarray | None = field(default=None, repr=False)
     negatives: int = 99
     seed: int = 0
+    watch_time: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", _cutoffs(self.k))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tfrec.evaluation.full import past_of, warm
 from tfrec.evaluation.pairs import Columns, Scorer, pair_features
 from tfrec.evaluation.protocols import SampledNegatives
 from tfrec.evaluation.result import Result, one_relevant, summarise
+from tfrec.metrics import weighted_per_user_loss
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -164,6 +166,10 @@ def evaluate(
     before = np.sum((scores[:, 1:] >= scores[:, :1]) & others, axis=1)
     per_user = one_relevant(before, protocol.cutoffs)
     values, errors = summarise(per_user)
+    if protocol.watch_time:
+        amounts = data.label[asked.rows]
+        values["weighted_loss"] = weighted_per_user_loss(before, width - 1, amounts)
+        errors["weighted_loss"] = math.nan
     return Result(
         model=name,
         data=data.name,

@@ -51,7 +51,8 @@ def mlp(
             )
         )
         if normalised:
-            layers.append(keras.layers.BatchNormalization())
+            # An epoch of large batches is too short for Keras's momentum of 0.99.
+            layers.append(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5))
         if apart:
             layers.append(activation_layer(apart))
         if dropout and not is_last:

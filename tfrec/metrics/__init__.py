@@ -10,6 +10,7 @@ from tfrec.metrics.pairs import (
     logloss,
     mae,
     rmse,
+    weighted_per_user_loss,
 )
 from tfrec.metrics.ranking import (
     RANKING,
@@ -42,4 +43,5 @@ __all__ = [
     "precision",
     "recall",
     "rmse",
+    "weighted_per_user_loss",
 ]

@@ -188,3 +188,27 @@ def mae(labels: Array, predictions: Array) -> float:
     """
     labels, predictions = _pair(labels, predictions)
     return float(np.mean(np.abs(labels - predictions)))
+
+
+def weighted_per_user_loss(before: Array, negatives: int, watch_time: Array) -> float:
+    """Mispredicted watch time as a share of all watch time over impression pairs.
+
+    Covington et al. 2016, section 4.3: of a watched and an unwatched impression of one
+    user, the watch time is mispredicted when the unwatched one has the higher score.
+
+    Args:
+        before: ``(n,)`` unwatched impressions with a score as high as that of the
+            watched impression, or higher.
+        negatives: Unwatched impressions beside each watched one.
+        watch_time: ``(n,)`` watch time of the watched impressions, in any unit.
+
+    Raises:
+        ValueError: Watch time is negative, or there is none.
+    """
+    before, watch_time = np.asarray(before, float), np.asarray(watch_time, float)
+    if not len(watch_time) or watch_time.min() < 0 or watch_time.sum() <= 0:
+        raise ValueError(
+            "the watch time of the events is negative or all zero: name the column of "
+            "the amount as the label."
+        )
+    return float(np.sum(watch_time * before) / (negatives * watch_time.sum()))

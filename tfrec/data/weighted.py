@@ -1,0 +1,68 @@
+"""Pairs weighted by what the event was worth: watch time, money, stars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.data.pipeline import Source, Tensors, keyed
+from tfrec.data.views import Attach, Expand, Pairs
+from tfrec.features import FeatureSpec
+
+
+@dataclass(frozen=True)
+class WeightedPairs(Pairs):
+    """Pairs with a target of 0 or 1 and a weight: ``(features, target, weight)``.
+
+    The label is an amount, such as seconds of watching. Without negatives an event of
+    amount 0 is a negative of weight 1 (shown and not watched), and any other a positive
+    with its amount for weight. With ``negatives`` every event is such a positive and
+    draws that many negatives of weight 1.
+
+    Attributes:
+        unit: Whether all weights are 1: the same examples, unweighted.
+    """
+
+    unit: bool = False
+
+    def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
+        """The label."""
+        if spec.label is None:
+            raise ValueError(
+                "the events have no label to weigh them by: name the column of the "
+                "amount (watch time, price, stars) in the spec."
+            )
+        return (spec.label,)
+
+    def expander(self, source: Source, attach: Attach) -> Expand:
+        """Events, or events with drawn negatives, and their weights."""
+        spec, label = source.spec, str(source.spec.label)
+        _check_amounts(source, label)
+        expand = super().expander(source, attach)
+
+        def weighted(events: Tensors, seed: tf.Tensor) -> Any:
+            amount = tf.cast(events[label], tf.float32)
+            if not self.negatives:
+                target = tf.cast(amount > 0, tf.float32)
+                columns = {k: v for k, v in events.items() if k != label}
+                features = keyed(spec, attach(columns))
+            else:
+                columns = {k: v for k, v in events.items() if k != label}
+                features, target = expand(columns, seed)
+                amount = tf.repeat(amount, self.growth)
+            counts = tf.logical_and(target > 0, not self.unit)
+            return features, target, tf.where(counts, amount, 1.0)
+
+        return weighted
+
+
+def _check_amounts(source: Source, label: str) -> None:
+    values = np.asarray(getattr(source, "columns", {}).get(label, ()))
+    if len(values) and not values.min() >= 0:
+        raise ValueError(
+            f"label '{label}' has the value {values.min():g} and a weight cannot be "
+            "negative or missing: clean the column, or take another."
+        )

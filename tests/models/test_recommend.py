@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec import serving
 from tfrec.data.interactions import Interactions
 from tfrec.features import Categorical, FeatureSpec, Sequence
 from tfrec.models.ranking.gmf import GMF
@@ -130,6 +131,18 @@ def test_what_other_strangers_took_is_not_held_against_one(data):
     with pytest.warns(UserWarning, match="popularity"):
         result = model.recommend({"user_id": ["nobody"]}, k=30)
     assert sorted(result.item_id[0]) == sorted(data.spec.item_column.vocabulary)
+
+
+def test_a_known_user_without_an_event_is_a_stranger_too(data, tmp_path):
+    """A split may leave nothing of somebody who stands in the vocabulary."""
+    model = adapted(GMF, data.take(data.raw("user_id") != "u3"))
+    with pytest.warns(UserWarning, match="nothing is known of 1 of 2 queries"):
+        result = model.recommend({"user_id": ["u3", "u4"]}, k=5)
+    assert result.cold.tolist() == [True, False]
+    served = serving.load(model.export(tmp_path / "model"))
+    answer = served.recommend({"user_id": ["u3", "u4"]}, k=5)
+    assert answer.cold.tolist() == [True, False]
+    np.testing.assert_array_equal(answer.item_id[0], result.item_id[0])
 
 
 def test_an_exclusion_holds_for_strangers_too(gmf):

@@ -43,10 +43,9 @@ class Target:
         every_epoch: Whether to measure after each epoch too, and to add the numbers of
             the one whose first metric is best on the test events, as ``best ...``:
             what authors report whose code prints its best epoch.
-        patience: Epochs that are not better on the validation events after which
-            training stops and goes back to the best epoch; the learning rate is divided
-            by ten after each epoch that is not better. None to train on. Better is the
-            sum of the task's metrics, those taken off that are better when low.
+        patience: Epochs without a better first metric on the validation events after
+            which training stops and goes back to the best epoch; the learning rate is
+            divided by ten after each epoch that is not better. None to train on.
     """
 
     row: str
@@ -199,6 +198,7 @@ def measure(
 def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
     """What watches the training of a line, and what measures every epoch, if any."""
     from tfrec import keras
+    from tfrec.benchmarks.tasks import LOWER_IS_BETTER
     from tfrec.evaluation import RankingCallback
 
     watching: list[Any] = []
@@ -209,15 +209,18 @@ def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
     if target.patience is not None:
         if bench.valid is None:
             raise ValueError(f"{target.key}: patience needs validation events.")
-        better = {"monitor": "val_better", "mode": "max"}
+        first = bench.metrics[0]
+        watched = {
+            "monitor": f"val_{first}",
+            "mode": "min" if first in LOWER_IS_BETTER else "max",
+        }
         watching += [
             RankingCallback(bench.valid, bench.protocol, metrics=bench.names),
-            keras.callbacks.LambdaCallback(on_epoch_end=bench.add_better),
             keras.callbacks.ReduceLROnPlateau(
-                factor=0.1, patience=1, min_delta=0, min_lr=1e-6, **better
+                factor=0.1, patience=1, min_delta=0, min_lr=1e-6, **watched
             ),
             keras.callbacks.EarlyStopping(
-                patience=target.patience, restore_best_weights=True, **better
+                patience=target.patience, restore_best_weights=True, **watched
             ),
         ]
     return watching, each

@@ -50,14 +50,6 @@ class Task:
         """The metrics without their cutoffs."""
         return tuple(metric.partition("@")[0] for metric in self.metrics)
 
-    def add_better(self, epoch: int, logs: dict[str, float]) -> None:
-        """Adds ``val_better`` to the logs of an epoch: the larger, the better."""
-        signed = (
-            -logs[f"val_{m}"] if m in LOWER_IS_BETTER else logs[f"val_{m}"]
-            for m in self.metrics
-        )
-        logs["val_better"] = sum(signed)
-
 
 def ncf(data_dir: str | Path | None) -> Task:
     """MovieLens 1M, split and 99 stored negatives of He et al. 2017."""

@@ -126,8 +126,8 @@ class Recommender(ByExample):
     def cold(self, features: Tensors) -> tf.Tensor:
         """``(batch,)`` bool: the model knows nothing of this query.
 
-        That is: an unknown user id, no known item in a history, and no other user or
-        context column.
+        That is: a user without an event in training, no known item in a history, and
+        no other user or context column.
         """
         spec, inputs = self.spec, self.lookup(features)
         users = inputs[self.query_columns[0]]
@@ -136,7 +136,7 @@ class Recommender(ByExample):
             if name == spec.user:
                 if spec.user_column.hash_bins is not None:
                     return tf.zeros_like(cold)
-                cold &= inputs[name] < spec.user_column.first
+                cold &= self.catalogue.strangers(inputs[name])
             elif spec[name].kind == "sequence":
                 table = spec.table(name)
                 nothing = table.first if table.hash_bins is None else 1

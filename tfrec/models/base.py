@@ -175,8 +175,13 @@ class Recommender(ByExample):
         self.ensure_built()
 
     def default_optimizer(self) -> keras.optimizers.Optimizer:
-        """The optimizer of ``compile()`` without arguments."""
-        return optimizers.Adam(getattr(self.config, "learning_rate", 1e-3))
+        """The optimizer of ``compile()`` without arguments.
+
+        Adam with the epsilon of its paper: rows of embeddings get small gradients, and
+        Keras's 1e-7 would hold them back.
+        """
+        rate = getattr(self.config, "learning_rate", 1e-3)
+        return optimizers.Adam(rate, epsilon=1e-8)
 
     def default_loss(self) -> Any:
         """The loss of ``compile()`` without arguments; None if the model owns it."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tensorflow as tf
 
-from tfrec import keras, optimizers
+from tfrec import keras
 from tfrec.data.views import Pairs
 from tfrec.layers.embedding import table
 from tfrec.layers.mlp import mlp
@@ -84,10 +84,6 @@ class NeuMF(PairScorer, Recommender):
     def default_loss(self) -> keras.losses.Loss:
         """Log loss on logits."""
         return keras.losses.BinaryCrossentropy(from_logits=True)
-
-    def default_optimizer(self) -> keras.optimizers.Optimizer:
-        """Adam with the epsilon of Kingma and Ba: embeddings get small gradients."""
-        return optimizers.Adam(self.config.learning_rate, epsilon=1e-8)
 
     def pair_scores(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:
         """Equation 12 without the sigmoid."""

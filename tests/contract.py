@@ -216,6 +216,19 @@ def test_saved_and_loaded_it_is_the_same_model(name, trained, data, tmp_path):
 
 
 @every_model
+def test_a_checkpoint_holds_what_is_trained(name, trained, tmp_path):
+    """What ``BackupAndRestore`` resumes from."""
+    model = trained(name).model
+    path = tf.train.Checkpoint(model=model).write(str(tmp_path / "checkpoint"))
+    twin = registry.get(name)(model.spec, model.config)
+    twin.ensure_built()
+    tf.train.Checkpoint(model=twin).restore(path)
+    pairs = zip(model.trainable_variables, twin.trainable_variables, strict=True)
+    for ours, theirs in pairs:
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), err_msg=ours.name)
+
+
+@every_model
 def test_nobody_is_recommended_what_is_taken(name, trained, data):
     model, n = trained(name).model, 6
     column = data.spec.item_column

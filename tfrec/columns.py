@@ -284,35 +284,6 @@ class Audio:
     seconds: float = 10.0
 
 
-@dataclass(frozen=True)
-class Cross:
-    """Combinations of the ids of several columns, each with a weight of its own.
-
-    A linear model cannot learn that two ids matter together unless their combination
-    is a feature (Cheng 2016, section 3.1). Combinations are hashed. A bag gives one for
-    each of its entries.
-
-    Attributes:
-        of: Names of the crossed columns: ids, bags, sequences or texts.
-        hash_bins: Number of hash buckets.
-    """
-
-    of: tuple[str, ...]
-    hash_bins: int = 2**16
-
-    def __post_init__(self) -> None:
-        if len(set(self.of)) != len(self.of) or len(self.of) < 2:
-            raise ValueError(
-                f"a cross of {', '.join(self.of) or 'nothing'} is none: name two or "
-                "more different columns."
-            )
-        if self.hash_bins < 1:
-            raise ValueError(
-                f"cross of {', '.join(self.of)}: hash_bins={self.hash_bins} must be "
-                "positive."
-            )
-
-
 Column: TypeAlias = Categorical | Numeric | Sequence | Text | Image | Audio
 KINDS: dict[str, Any] = {
     c.kind: c for c in (Categorical, Numeric, Sequence, Text, Image, Audio)

@@ -20,13 +20,13 @@ from tfrec.columns import (
     Audio,
     Categorical,
     Column,
-    Cross,
     Image,
     Numeric,
     Sequence,
     Side,
     Text,
 )
+from tfrec.crosses import Cross
 from tfrec.errors import did_you_mean
 
 __all__ = [

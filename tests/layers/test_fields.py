@@ -37,7 +37,7 @@ def layer_of(names=NAMES, dim=5, **options) -> FieldEmbeddings:
 
 def rows_of(layer: FieldEmbeddings, name: str) -> np.ndarray:
     """The rows of a column's own ids, in the table of its width."""
-    table = layer.tables[layer.widths[name]].numpy()
+    table = layer.tables[str(layer.widths[name])].numpy()
     begin = layer.offsets[name]
     return table[begin : begin + SPEC.table(name).size]
 
@@ -48,9 +48,9 @@ def field(layer: FieldEmbeddings, name: str) -> np.ndarray:
 
 def test_one_table_holds_all_ids_and_every_column_is_a_field():
     layer = layer_of()
-    assert set(layer.tables) == {5}
+    assert set(layer.tables) == {"5"}
     owners = ("user_id", "item_id", "tags", "title")
-    assert layer.tables[5].shape == (sum(SPEC.table(n).size for n in owners), 5)
+    assert layer.tables["5"].shape == (sum(SPEC.table(n).size for n in owners), 5)
     taken = [(layer.offsets[n], layer.offsets[n] + SPEC.table(n).size) for n in owners]
     for (_, end), (begin, _) in zip(sorted(taken), sorted(taken)[1:], strict=False):
         assert end == begin
@@ -94,7 +94,7 @@ def test_numbers_scale_learned_vectors():
 
 def test_columns_may_keep_their_own_width():
     layer = layer_of(own_widths=True)
-    assert set(layer.tables) == {3, 5}
+    assert set(layer.tables) == {"3", "5"}
     widths = {**dict.fromkeys(NAMES, 5), "item_id": 3, "history": 3}
     assert layer.widths == widths
     flat = layer.flat(INPUTS).numpy()
@@ -136,14 +136,14 @@ def test_l2_is_half_the_squares_of_the_distinct_rows_and_only_in_training():
     with tf.GradientTape() as tape:
         layer(INPUTS, training=True)
         loss = tf.add_n(layer.losses)
-    touched = np.zeros(layer.tables[5].shape[0], bool)
+    touched = np.zeros(layer.tables["5"].shape[0], bool)
     for name in layer.offsets:
         touched[INPUTS[name].numpy() + layer.offsets[name]] = True
-    table, scale = layer.tables[5].numpy(), layer.scale.numpy()
+    table, scale = layer.tables["5"].numpy(), layer.scale.numpy()
     assert 0 < touched.sum() < len(table)
     expected = 0.2 * (np.sum(table[touched] ** 2) + np.sum(scale**2))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
-    rows, numbers = tape.gradient(loss, [layer.tables[5], layer.scale])
+    rows, numbers = tape.gradient(loss, [layer.tables["5"], layer.scale])
     expected = np.where(touched[:, None], 0.4 * table, 0)
     np.testing.assert_allclose(tf.convert_to_tensor(rows), expected, rtol=1e-5)
     np.testing.assert_allclose(numbers, 0.4 * scale, rtol=1e-5)

@@ -23,7 +23,7 @@ def batch_of(data) -> dict[str, np.ndarray]:
 
 def fields(layer, batch: dict[str, np.ndarray]) -> np.ndarray:
     """``(rows, fields, width)``: rows of ids, means of bags, ``x v`` of numbers."""
-    result = np.zeros((ROWS, len(layer.fields), next(iter(layer.tables))))
+    result = np.zeros((ROWS, len(layer.fields), int(next(iter(layer.tables)))))
     place = {name: number for number, name in enumerate(layer.numbers)}
     for number, name in enumerate(layer.fields):
         column = layer.spec[name]
@@ -32,7 +32,7 @@ def fields(layer, batch: dict[str, np.ndarray]) -> np.ndarray:
                 x = (batch[name][row] - column.mean) / column.std
                 result[row, number] = x * layer.scale.numpy()[place[name]]
                 continue
-            table = layer.tables[layer.widths[name]].numpy()
+            table = layer.tables[str(layer.widths[name])].numpy()
             index = batch[f"{name}/index"][row]
             if np.ndim(index) == 0:
                 result[row, number] = table[index + layer.offsets[name]]

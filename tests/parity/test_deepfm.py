@@ -33,7 +33,7 @@ def test_equation_1(data, model):
 def test_both_parts_share_the_embedding(data, model):
     batch = clicks.batch_of(data)
     before = parts(model, batch)
-    table = model.fields.tables[4]
+    table = model.fields.tables["4"]
     rows = table.numpy()
     row = batch["movie_id/index"][0] + model.fields.offsets["movie_id"]
     rows[row, 1:] += 1.0

@@ -91,7 +91,7 @@ def weights(model: DIEN) -> dict[str, tf.Variable]:
     first, turn, last = model.mlp.layers
     cell, evolution = model.extractors[0].gru.cell, model.evolutions[0]
     return {
-        "table": model.fields.tables[2],
+        "table": model.fields.tables["2"],
         "gW": cell.kernel,
         "gU": cell.recurrent_kernel,
         "gb": cell.bias,

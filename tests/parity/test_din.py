@@ -37,7 +37,7 @@ def built(data, randomise, **config) -> DIN:
 def weights(model: DIN) -> dict[str, tf.Variable]:
     first, turn, last = model.mlp.layers
     found = {
-        "table": model.fields.tables[2],
+        "table": model.fields.tables["2"],
         "numbers": model.fields.scale,
         "W1": first.kernel,
         "b1": first.bias,

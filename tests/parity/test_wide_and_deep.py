@@ -56,7 +56,7 @@ def numpy_deep(model, inputs) -> np.ndarray:
             if name == "year":
                 parts.append(inputs[name][row] * model.fields.scale.numpy()[0])
                 continue
-            table = model.fields.tables[model.fields.widths[name]].numpy()
+            table = model.fields.tables[str(model.fields.widths[name])].numpy()
             ids, offset = np.atleast_1d(inputs[name][row]), model.fields.offsets[name]
             if inputs[name].ndim == 2:
                 ids = ids[ids > 0]

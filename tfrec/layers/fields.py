@@ -80,8 +80,10 @@ class FieldEmbeddings(keras.layers.Layer):
             initial = keras.initializers.RandomNormal(0.0, stddev, seed=next(seeds))
             return self.add_weight(name, (size, width), initializer=initial)
 
+        # Names, because a checkpoint takes no other keys.
         self.tables = {
-            width: weight(f"table_{width}", size, width) for width, size in rows.items()
+            str(width): weight(f"table_{width}", size, width)
+            for width, size in rows.items()
         }
         numbers = [n for n in names if isinstance(spec[n], Numeric)]
         self.sizes = [math.prod(spec[n].shape) for n in numbers]  # type: ignore
@@ -126,7 +128,7 @@ class FieldEmbeddings(keras.layers.Layer):
 
     def rows(self, name: str, inputs: Tensors) -> tf.Tensor:
         """Looked-up single ids of a column to ``(batch, dim)``."""
-        table = self.tables[self.widths[name]]
+        table = self.tables[str(self.widths[name])]
         return tf.gather(table, inputs[name] + self.offsets[name])
 
     def entries(
@@ -146,7 +148,8 @@ class FieldEmbeddings(keras.layers.Layer):
         Returns:
             ``(..., dim)`` for each lookup, in order.
         """
-        ((width, weights),) = self.tables.items()
+        (weights,) = self.tables.values()
+        width = weights.shape[1]
         flat = [tf.reshape(found + self.offsets[n], [-1]) for n, found in lookups]
         indices = tf.concat(flat, axis=0)
         vectors = tf.gather(weights, indices)
@@ -178,7 +181,7 @@ class FieldEmbeddings(keras.layers.Layer):
         parts = [inputs[n][:, None] + self.offsets[n] for n in names[:single]]
         parts += [inputs[n] + self.offsets[n] for n in several]
         indices = tf.concat(parts, axis=1)
-        vectors = tf.gather(self.tables[width], indices)
+        vectors = tf.gather(self.tables[str(width)], indices)
         if self.l2 and training:
             self.add_loss(self.l2 / 2 * squared_rows(vectors, indices))
         vectors = tf.cast(vectors, self.compute_dtype)

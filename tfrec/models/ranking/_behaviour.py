@@ -151,7 +151,7 @@ class BehaviourModel(ClickModel):
         Of drawn negatives the expected number is counted.
         """
         spec, growth = self.spec, 1 + self.config.negatives
-        ((_, weights),) = self.fields.tables.items()
+        (weights,) = self.fields.tables.values()
         counts = np.zeros(weights.shape[0])
 
         def add(name: str, indices: np.ndarray, times: float = 1.0) -> None:

@@ -85,7 +85,7 @@ def names() -> list[str]:
 
 def passes(target: Target, metric: str, mean: float) -> bool:
     """Whether a mean is within the published spread, or 1 % without one, or better."""
-    from tfrec.benchmarks.tasks import LOWER_IS_BETTER
+    from tfrec.evaluation.table import LOWER_IS_BETTER
 
     value = target.published[metric]
     slack = target.deviation.get(metric, TOLERANCE * value)
@@ -198,8 +198,8 @@ def measure(
 def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
     """What watches the training of a line, and what measures every epoch, if any."""
     from tfrec import keras
-    from tfrec.benchmarks.tasks import LOWER_IS_BETTER
     from tfrec.evaluation import RankingCallback
+    from tfrec.evaluation.table import LOWER_IS_BETTER
 
     watching: list[Any] = []
     each = None

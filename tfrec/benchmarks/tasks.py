@@ -20,8 +20,6 @@ from tfrec.evaluation.protocols import (
 )
 from tfrec.features import Categorical, FeatureSpec, Numeric, Text
 
-LOWER_IS_BETTER = ("logloss", "rmse", "mae", "weighted_loss")
-
 
 @dataclass(frozen=True)
 class Task:

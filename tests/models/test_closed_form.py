@@ -163,7 +163,9 @@ def test_hashed_users_are_users_from_the_first_bucket_on(data):
         "start": np.append([0, 0], np.arange(1, 41)),
         "seen": np.full(40, 3, np.int32),
     }
-    cold = model.cold({"user_id/index": np.arange(0, 41, dtype=np.int32)})
+    cold = model.cold(
+        {"user_id/index": np.arange(0, 41, dtype=np.int32)}, np.zeros(41, bool)
+    )
     np.testing.assert_array_equal(cold, [True, *[False] * 40])
 
 

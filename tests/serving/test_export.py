@@ -111,7 +111,8 @@ def test_only_what_serving_needs_is_saved(two_tower):
     items = spec.item_column.size - spec.item_column.first
     trained = sum(v.shape.num_elements() for v in model.trainable_variables)
     vectors, popularity, ids = items * 8, items, spec.item_column.size
-    assert numbers == trained + vectors + popularity + ids
+    strangers = spec.user_column.size
+    assert numbers == trained + vectors + popularity + ids + strangers
 
 
 def test_the_graph_runs_in_a_session_as_in_tensorflow_serving(export):

@@ -123,11 +123,15 @@ class Recommender(ByExample):
         """
         raise ValueError(f"{type(self).__name__} has no notion of similar items.")
 
-    def cold(self, features: Tensors) -> tf.Tensor:
+    def cold(self, features: Tensors, strangers: tf.Tensor) -> tf.Tensor:
         """``(batch,)`` bool: the model knows nothing of this query.
 
         That is: a user without an event in training, no known item in a history, and
         no other user or context column.
+
+        Args:
+            features: Query features.
+            strangers: ``(user table rows,)`` bool, users without an event.
         """
         spec, inputs = self.spec, self.lookup(features)
         users = inputs[self.query_columns[0]]
@@ -136,7 +140,7 @@ class Recommender(ByExample):
             if name == spec.user:
                 if spec.user_column.hash_bins is not None:
                     return tf.zeros_like(cold)
-                cold &= self.catalogue.strangers(inputs[name])
+                cold &= tf.gather(strangers, inputs[name])
             elif spec[name].kind == "sequence":
                 table = spec.table(name)
                 nothing = table.first if table.hash_bins is None else 1

@@ -122,13 +122,13 @@ class Catalogue(keras.layers.Layer):
         none = np.empty(0, np.int64)
         return Timeline(self.arrays["start"], self.arrays["seen"], none, none)
 
-    def strangers(self, users: tf.Tensor) -> tf.Tensor:
-        """Which user indices ``(n,)`` are unknown or have no event in training."""
-        unknown = users < self.spec.user_column.first
-        if not self.known:
-            return unknown
-        none = tf.constant(np.diff(self.arrays["start"]) == 0)
-        return unknown | tf.gather(none, users)
+    def strangers(self) -> tf.Tensor:
+        """``(user table rows,)`` bool: indices of no user, or without an event."""
+        column = self.spec.user_column
+        strangers = np.arange(column.size) < column.first
+        if self.known:
+            strangers |= np.diff(self.arrays["start"]) == 0
+        return tf.constant(strangers)
 
     def seen(self, users: np.ndarray) -> np.ndarray:
         """Item indices that users have taken, ``(n, longest)``, padded with 0."""

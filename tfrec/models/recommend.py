@@ -42,6 +42,7 @@ def rank(
     exclude: tf.Tensor,
     state: Tensors,
     popularity: tf.Tensor,
+    strangers: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The k best items of each query, in the graph.
 
@@ -52,13 +53,14 @@ def rank(
         exclude: ``(batch, any)`` int32 item indices, 0 is padding.
         state: The model's ``catalogue_state()``.
         popularity: ``(items,)`` scores for cold queries.
+        strangers: ``(user table rows,)`` bool, users without an event.
 
     Returns:
         Item indices ``(batch, k)`` int32 (0 where no item was left), scores
         ``(batch, k)`` float32, cold ``(batch,)`` bool.
     """
     first = model.spec.item_column.first
-    cold = model.cold(features)
+    cold = model.cold(features, strangers)
     scores = model.catalogue_scores(features, state)
     scores = tf.where(cold[:, None], popularity[None, :], scores)
     columns = tf.where(exclude >= first, exclude - first, -1)
@@ -157,6 +159,7 @@ def recommend(
         tf.constant(excluded),
         model.catalogue_state(),
         model.catalogue.popularity(),
+        model.catalogue.strangers(),
     )
     if np.any(cold):
         warnings.warn(

@@ -56,6 +56,7 @@ def servable(model: Recommender) -> Servable:
     spec, item = model.spec, model.spec.item_column
     state, held = _freeze(model.catalogue_state())
     popularity = _variable(model.catalogue.popularity())
+    strangers = _variable(model.catalogue.strangers())
     ids = _variable(tf.constant(item.raw.tolist(), item.dtype))
     own = model.columns_layer.columns.get(spec.item)
     lookup = own.lookup if own is not None else Lookup(item)
@@ -73,7 +74,13 @@ def servable(model: Recommender) -> Servable:
         with tf.control_dependencies(checks):
             k, exclude = tf.identity(k), tf.identity(exclude)
         found, score, cold = rank(
-            model, features, k, lookup(exclude), state(), popularity.read_value()
+            model,
+            features,
+            k,
+            lookup(exclude),
+            state(),
+            popularity.read_value(),
+            strangers.read_value(),
         )
         return {"item_id": tf.gather(ids, found), "score": score, "cold": cold}
 
@@ -94,7 +101,7 @@ def servable(model: Recommender) -> Servable:
             signatures[name] = _trace(_embed(getattr(model, name)), columns)
 
     module = tf.Module(name="servable")
-    module.catalogue = [*held, popularity, ids]
+    module.catalogue = [*held, popularity, strangers, ids]
     module.weights, module.lookups = _reached(model, lookup, signatures)
     return Servable(module, signatures)
 

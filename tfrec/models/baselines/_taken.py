@@ -141,7 +141,7 @@ class FromTaken:
         super().adapt(data)  # type: ignore[misc]
         _ = self.taken.keys  # graphs traced earlier shall read them, too
 
-    def cold(self, features: Tensors) -> tf.Tensor:
+    def cold(self, features: Tensors, strangers: tf.Tensor) -> tf.Tensor:
         """``(batch,)`` bool: the user took nothing."""
         users = self.lookup(features)[self.spec.user]  # type: ignore[attr-defined]
         begin, end = self.taken.stretch(users)

@@ -79,7 +79,7 @@ class Popularity(ClosedForm, Recommender):
         """Events, with their age when they decay."""
         return Positives(example_age=self.config.half_life is not None)
 
-    def cold(self, features: Tensors) -> tf.Tensor:
+    def cold(self, features: Tensors, strangers: tf.Tensor) -> tf.Tensor:
         """``(batch,)`` bool: never."""
         return tf.zeros_like(self.lookup(features)[self.spec.user], tf.bool)
 

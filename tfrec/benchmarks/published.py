@@ -44,8 +44,8 @@ class Target:
             the one whose first metric is best on the test events, as ``best ...``:
             what authors report whose code prints its best epoch.
         patience: Epochs without a better first metric on the validation events after
-            which training stops and goes back to the best epoch; the learning rate is
-            divided by ten after each epoch that is not better. None to train on.
+            which training stops; each such epoch is undone and the learning rate
+            divided by ten. None to train on.
     """
 
     row: str
@@ -197,7 +197,7 @@ def measure(
 
 def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
     """What watches the training of a line, and what measures every epoch, if any."""
-    from tfrec import keras
+    from tfrec.benchmarks.plateau import BackToBest
     from tfrec.evaluation import RankingCallback
     from tfrec.evaluation.table import LOWER_IS_BETTER
 
@@ -210,18 +210,9 @@ def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
         if bench.valid is None:
             raise ValueError(f"{target.key}: patience needs validation events.")
         first = bench.metrics[0]
-        watched = {
-            "monitor": f"val_{first}",
-            "mode": "min" if first in LOWER_IS_BETTER else "max",
-        }
         watching += [
             RankingCallback(bench.valid, bench.protocol, metrics=bench.names),
-            keras.callbacks.ReduceLROnPlateau(
-                factor=0.1, patience=1, min_delta=0, min_lr=1e-6, **watched
-            ),
-            keras.callbacks.EarlyStopping(
-                patience=target.patience, restore_best_weights=True, **watched
-            ),
+            BackToBest(f"val_{first}", target.patience, first in LOWER_IS_BETTER),
         ]
     return watching, each
 

@@ -46,13 +46,20 @@ class Exported:
         return [raw[self.data.user == first + row].tolist() for row in range(n)]
 
     def ask(self, k, exclude=None, signature="serving_default", **features):
-        """Tensors of ``serving_default`` or ``examples``; nothing excluded if None."""
+        """Tensors of ``serving_default`` or ``examples``; no list is no restriction."""
         n = len(next(iter(features.values())))
-        exclude = exclude or [[self.padding]] * n
-        values = {**features, "k": k, "exclude": exclude}
         specs = self.served.signatures[signature].structured_input_signature[1]
+        values = {**self.lists(n), **features, "k": k}
+        values = {name: values[name] for name in specs}
+        if exclude is not None:
+            values["exclude"] = exclude
         tensors = {name: tf.constant(values[name], specs[name].dtype) for name in specs}
         return self.served.signatures[signature](**tensors)
+
+    def lists(self, n):
+        """Lists of items and categories for n queries that name nothing."""
+        nothing = [[self.padding]] * n
+        return {"exclude": nothing, "candidates": nothing, "within": [[""]] * n}
 
     @property
     def items(self) -> list:

@@ -14,11 +14,13 @@ from tfrec.serving.export import EXTRA
 
 def signature_columns(export, name):
     model = export.model
+    dtype = export.data.spec.item_column.dtype
+    lists = {"exclude": dtype, "candidates": dtype}
+    if "genres" in model.item_columns:
+        lists["within"] = "string"
     asked = {
         "k": tf.TensorSpec((), tf.int32, name="k"),
-        "exclude": tf.TensorSpec(
-            (None, None), export.data.spec.item_column.dtype, name="exclude"
-        ),
+        **{n: tf.TensorSpec((None, None), d, name=n) for n, d in lists.items()},
     }
     columns = {
         "serving_default": model.query_columns,
@@ -112,19 +114,21 @@ def test_only_what_serving_needs_is_saved(two_tower):
     trained = sum(v.shape.num_elements() for v in model.trainable_variables)
     vectors, popularity, ids = items * 8, items, spec.item_column.size
     strangers = spec.user_column.size
-    assert numbers == trained + vectors + popularity + ids + strangers
+    categories = model.catalogue.categories()
+    genres = categories.start.size + categories.items.size
+    assert numbers == trained + vectors + popularity + ids + strangers + genres
 
 
 def test_the_graph_runs_in_a_session_as_in_tensorflow_serving(export):
     """Restores and initialises as the C++ loader does, from the saved names alone."""
     features = export.queries(3)
     expected = export.ask(4, **features)
-    values = {**features, "k": 4, "exclude": [[export.padding]] * 3}
+    values = {**features, "k": 4, **export.lists(3)}
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         loader = tf.compat.v1.saved_model.loader
         graph = loader.load(session, ["serve"], str(export.version))
         signature = graph.signature_def["serving_default"]
-        assert signature.inputs.keys() == values.keys()
+        values = {name: values[name] for name in signature.inputs}
         feed = {signature.inputs[name].name: values[name] for name in values}
         fetch = {name: info.name for name, info in signature.outputs.items()}
         answer = session.run(fetch, feed)

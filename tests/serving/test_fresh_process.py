@@ -68,8 +68,8 @@ def test_refusals_of_the_fresh_process_are_sentences(neumf, tmp_path):
     words = [
         "k is not between 1 and the 30 items of the catalogue",
         "k is not between 1 and the 30 items of the catalogue",
-        "exclude needs one row of item ids for each query",
-        "wants inputs ['exclude', 'k', 'user_id']",
+        "exclude needs one row for each query",
+        "wants inputs ['candidates', 'exclude', 'k', 'user_id']",
         "does not exist",
         "nothing",
     ]

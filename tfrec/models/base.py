@@ -44,6 +44,7 @@ class Recommender(ByExample):
 
     paper: ClassVar[str]
     objective: ClassVar[str]
+    searches: ClassVar[bool] = False
     Config: ClassVar[type[BaseConfig]] = BaseConfig
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -114,6 +115,30 @@ class Recommender(ByExample):
             ``(batch, items)`` float32 over the item vocabulary in index order.
         """
         raise NotImplementedError(f"{type(self).__name__} ranks no catalogue.")
+
+    def search(
+        self,
+        features: Tensors,
+        k: tf.Tensor,
+        exclude: tf.Tensor,
+        candidates: tf.Tensor,
+        state: Tensors,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The k best items without scoring all, if ``searches`` is set; in the graph.
+
+        Args:
+            features: Query features.
+            k: Scalar int32.
+            exclude: ``(batch, any)`` int32 item indices never to return, 0 is padding.
+            candidates: ``(batch, any)`` int32 item indices to stay within, 0 is
+                padding; a row of padding restricts nothing.
+            state: What :meth:`catalogue_state` returned.
+
+        Returns:
+            Item indices ``(batch, k)`` int32, 0 where no item was left, and scores
+            ``(batch, k)`` float32, -inf there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} searches no index.")
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
         """``(n,)`` item indices to ``(n, items)`` similarities; larger is nearer.
@@ -252,6 +277,8 @@ class Recommender(ByExample):
         k: int = 10,
         exclude: Any = None,
         drop_seen: bool = True,
+        candidates: Any = None,
+        within: Any = None,
     ) -> Recommendations:
         """The k best items for each query.
 
@@ -261,6 +288,11 @@ class Recommender(ByExample):
             k: Items for each query.
             exclude: ``(queries, any)`` raw item ids never to return, padded.
             drop_seen: Whether items of the user's training events are left out.
+            candidates: Raw item ids for each query to stay within, lists of any
+                lengths; an empty list restricts nothing.
+            within: For each query a list of categories as ``column=value`` to stay
+                within, of item-side categorical columns that the model reads; one of
+                them is enough. An empty list restricts nothing.
 
         Returns:
             Raw item ids and scores, best first. Queries of whom nothing is known are
@@ -269,9 +301,10 @@ class Recommender(ByExample):
         Raises:
             ValueError: ``k`` is not in 1 .. number of items, or a column is missing.
         """
-        from tfrec.models.recommend import recommend
+        from tfrec.models.recommend import Only, recommend
 
-        return recommend(self, features, k, exclude, drop_seen)
+        only = Only(candidates, within)
+        return recommend(self, features, k, exclude, drop_seen, only)
 
     def similar_items(self, items: Any, k: int = 10) -> Recommendations:
         """The k items nearest to each of ``items``, itself left out.

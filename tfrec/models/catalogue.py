@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfrec import keras
 from tfrec.data.interactions import Interactions, index_key
 from tfrec.data.timeline import Timeline
-from tfrec.features import FeatureSpec
+from tfrec.features import Categorical, FeatureSpec
+from tfrec.layers.categories import Categories
 
 
 class Catalogue(keras.layers.Layer):
@@ -129,6 +130,15 @@ class Catalogue(keras.layers.Layer):
         if self.known:
             strangers |= np.diff(self.arrays["start"]) == 0
         return tf.constant(strangers)
+
+    def categories(self) -> Categories:
+        """Items by value of their categorical columns that have a vocabulary."""
+        columns = {}
+        for name in self.item_columns:
+            column, key = self.spec[name], f"item:{name}"
+            if isinstance(column, Categorical) and len(column.vocabulary):
+                columns[name] = (column.raw, self.arrays[key])
+        return Categories.of(columns)
 
     def seen(self, users: np.ndarray) -> np.ndarray:
         """Item indices that users have taken, ``(n, longest)``, padded with 0."""

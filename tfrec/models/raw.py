@@ -33,12 +33,13 @@ def raw_features(spec: FeatureSpec, features: dict[str, Any]) -> dict[str, tf.Te
     return tensors
 
 
-def raw_exclude(spec: FeatureSpec, exclude: Any, queries: int) -> tf.Tensor:
-    """Raw item ids that must not come back.
+def raw_items(spec: FeatureSpec, name: str, items: Any, queries: int) -> tf.Tensor:
+    """Raw item ids that may not, or alone may, come back.
 
     Args:
         spec: The columns.
-        exclude: Raw item ids for each query, lists of any lengths; None for none.
+        name: What the ids are for, as errors call it.
+        items: Raw item ids for each query, lists of any lengths; None for none.
         queries: How many queries there are.
 
     Returns:
@@ -47,10 +48,19 @@ def raw_exclude(spec: FeatureSpec, exclude: Any, queries: int) -> tf.Tensor:
     Raises:
         ValueError: Ids of another type, or not one list for each query.
     """
-    if exclude is None:
-        exclude = [[]] * queries
-    tensor = _tensor("exclude", exclude, spec.item_column.dtype, True)
-    _check_rows("exclude", tensor, queries)
+    if items is None:
+        items = [[]] * queries
+    tensor = _tensor(name, items, spec.item_column.dtype, True)
+    _check_rows(name, tensor, queries)
+    return tensor
+
+
+def raw_labels(within: Any, queries: int) -> tf.Tensor:
+    """Categories to stay within, as :func:`raw_items` for lists of text."""
+    tensor = _tensor(
+        "within", [[]] * queries if within is None else within, "string", True
+    )
+    _check_rows("within", tensor, queries)
     return tensor
 
 

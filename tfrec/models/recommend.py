@@ -10,9 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import index_key
+from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
+from tfrec.layers.categories import CategoryLookup, both
 from tfrec.layers.top_k import mask, top_k
-from tfrec.models.raw import raw_exclude, raw_features
+from tfrec.models.rank import Wanted, rank
+from tfrec.models.raw import raw_features, raw_items, raw_labels
 
 if TYPE_CHECKING:
     from tfrec.models.base import Recommender
@@ -35,37 +38,12 @@ class Recommendations:
     cold: np.ndarray
 
 
-def rank(
-    model: Recommender,
-    features: Tensors,
-    k: tf.Tensor,
-    exclude: tf.Tensor,
-    state: Tensors,
-    popularity: tf.Tensor,
-    strangers: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The k best items of each query, in the graph.
+@dataclass(frozen=True)
+class Only:
+    """What an answer stays within; see :meth:`Recommender.recommend`."""
 
-    Args:
-        model: The model.
-        features: Query features.
-        k: Scalar int32.
-        exclude: ``(batch, any)`` int32 item indices, 0 is padding.
-        state: The model's ``catalogue_state()``.
-        popularity: ``(items,)`` scores for cold queries.
-        strangers: ``(user table rows,)`` bool, users without an event.
-
-    Returns:
-        Item indices ``(batch, k)`` int32 (0 where no item was left), scores
-        ``(batch, k)`` float32, cold ``(batch,)`` bool.
-    """
-    first = model.spec.item_column.first
-    cold = model.cold(features, strangers)
-    scores = model.catalogue_scores(features, state)
-    scores = tf.where(cold[:, None], popularity[None, :], scores)
-    columns = tf.where(exclude >= first, exclude - first, -1)
-    values, found = top_k(mask(scores, columns), k)
-    return tf.where(found < 0, 0, found + first), values, cold
+    candidates: Any = None
+    within: Any = None
 
 
 def check_k(model: Recommender, k: int) -> None:
@@ -130,13 +108,33 @@ def _exclude(
     model: Recommender, features: dict[str, Any], exclude: Any, drop_seen: bool, n: int
 ) -> np.ndarray:
     spec = model.spec
-    parts = [np.zeros((n, 0), np.int32)]
-    if exclude is not None:
-        parts.append(spec.encode(spec.item, raw_exclude(spec, exclude, n)))
+    parts = [spec.encode(spec.item, raw_items(spec, "exclude", exclude, n))]
     if drop_seen and spec.user in features:
         users = spec.encode(spec.user, _array(features[spec.user]))
         parts.append(model.catalogue.seen(users))
     return np.concatenate(parts, axis=1)
+
+
+def _candidates(model: Recommender, only: Only, n: int) -> tf.Tensor:
+    spec = model.spec
+    named = raw_items(spec, "candidates", only.candidates, n)
+    candidates = tf.constant(spec.encode(spec.item, named))
+    if only.within is None:
+        return candidates
+    categories = model.catalogue.categories()
+    if not categories.labels:
+        raise ValueError(
+            f"{type(model).__name__} reads no item-side categorical column with a "
+            "vocabulary, so there is no category to stay within: give candidates."
+        )
+    within = raw_labels(only.within, n)
+    for label in set(within.numpy().ravel().tolist()) - {b""}:
+        if label.decode() not in categories.labels:
+            raise ValueError(
+                f"no item is within '{label.decode()}'; "
+                f"{did_you_mean(label.decode(), categories.labels)}"
+            )
+    return both(candidates, CategoryLookup(categories)(within))
 
 
 def recommend(
@@ -145,6 +143,7 @@ def recommend(
     k: int,
     exclude: Any,
     drop_seen: bool,
+    only: Only,
 ) -> Recommendations:
     """See :meth:`tfrec.models.base.Recommender.recommend`."""
     check_k(model, k)
@@ -155,8 +154,7 @@ def recommend(
     items, scores, cold = rank(
         model,
         queries,
-        tf.constant(k),
-        tf.constant(excluded),
+        Wanted(tf.constant(k), tf.constant(excluded), _candidates(model, only, n)),
         model.catalogue_state(),
         model.catalogue.popularity(),
         model.catalogue.strangers(),

@@ -36,8 +36,9 @@ def tensor(value, spec):
 def answer(loaded, signature, values):
     function = loaded.signatures[signature]
     _, specs = function.structured_input_signature
-    if "exclude" in specs and values:
-        values.setdefault("exclude", [[] for _ in next(iter(values.values()))])
+    for name in ("exclude", "candidates", "within"):
+        if name in specs and values:
+            values.setdefault(name, [[] for _ in next(iter(values.values()))])
     if "k" in specs:
         values.setdefault("k", 10)
     if values.keys() != specs.keys():
@@ -75,8 +76,8 @@ class Request:
 
     Attributes:
         path: Model directory (the highest version is asked) or version directory.
-        inputs: JSON-able values by input name, rectangular; ``k`` is 10 and ``exclude``
-            empty when left out.
+        inputs: JSON-able values by input name, rectangular; ``k`` is 10 and the lists
+            of items and categories are empty when left out.
         signature: The one to ask.
     """
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
-from tfrec.models.raw import raw_exclude, raw_features
+from tfrec.models.raw import raw_features, raw_items, raw_labels
 from tfrec.models.recommend import Recommendations
 from tfrec.serving.export import CONFIG, EXTRA, METRICS, SPEC, latest
 
@@ -40,7 +40,12 @@ class Served:
         return f"Served({self.config['class']} at {self.path})"
 
     def recommend(
-        self, features: dict[str, Any], k: int = 10, exclude: Any = None
+        self,
+        features: dict[str, Any],
+        k: int = 10,
+        exclude: Any = None,
+        candidates: Any = None,
+        within: Any = None,
     ) -> Recommendations:
         """The k best items for each query.
 
@@ -52,13 +57,17 @@ class Served:
                 sequences as lists of any lengths.
             k: Items for each query.
             exclude: Raw item ids for each query, lists of any lengths.
+            candidates: Raw item ids for each query to stay within, lists of any
+                lengths; an empty list restricts nothing.
+            within: For each query a list of categories as ``column=value`` to stay
+                within; one of them is enough. An empty list restricts nothing.
 
         Returns:
             Raw item ids ``(queries, k)`` and scores, best first.
 
         Raises:
-            ValueError: A column is missing or unknown, the columns differ in length, or
-                k is not in 1 .. number of items.
+            ValueError: A column is missing or unknown, the columns differ in length,
+                k is not in 1 .. number of items, or the model knows no categories.
         """
         query, item = self.config["query_columns"], self.spec.item_column
         count = item.size - item.first
@@ -80,10 +89,19 @@ class Served:
                     f"does not give: pass features['{name}']."
                 )
         inputs = raw_features(self.spec, features)
-        excluded = raw_exclude(self.spec, exclude, int(inputs[query[0]].shape[0]))
-        answer = self.signatures["serving_default"](
-            k=tf.constant(k, tf.int32), exclude=excluded, **inputs
-        )
+        n, function = int(inputs[query[0]].shape[0]), self.signatures["serving_default"]
+        lists = {
+            "exclude": raw_items(self.spec, "exclude", exclude, n),
+            "candidates": raw_items(self.spec, "candidates", candidates, n),
+        }
+        if "within" in function.structured_input_signature[1]:
+            lists["within"] = raw_labels(within, n)
+        elif within is not None:
+            raise ValueError(
+                f"{self.config['class']} was exported without categories of items: "
+                "leave within out, or give candidates."
+            )
+        answer = function(k=tf.constant(k, tf.int32), **lists, **inputs)
         ids = answer["item_id"].numpy()
         if item.dtype == "string":
             ids = np.array([i.decode() for i in ids.ravel()], object).reshape(ids.shape)

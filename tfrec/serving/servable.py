@@ -9,14 +9,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec.layers.categories import CategoryLookup, both
 from tfrec.layers.inputs import Lookup
 from tfrec.models.base import Recommender
-from tfrec.models.recommend import rank
+from tfrec.models.rank import Wanted, rank
 from tfrec.serving.examples import parser
 
 Tensors = dict[str, tf.Tensor]
 Specs = dict[str, Any]
-RESERVED = ("k", "exclude", "examples")
+LISTS = ("exclude", "candidates", "within")
+RESERVED = ("k", *LISTS, "examples")
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,13 @@ def servable(model: Recommender) -> Servable:
     """Freezes a model's catalogue and traces its signatures.
 
     ``serving_default`` takes the raw query columns, ``k`` (scalar int32, 1 ..
-    items) and ``exclude`` (``(batch, any)`` raw item ids, padded with ``""`` or -1) and
-    returns ``item_id`` ``(batch, k)``, ``score`` ``(batch, k)`` float32 and ``cold``
-    ``(batch,)`` bool; where no item is left the id is padding and the score -inf.
-    ``examples`` does the same from serialised ``tf.Example`` messages. ``score`` takes
+    items), ``exclude`` and ``candidates`` (``(batch, any)`` raw item ids, padded with
+    ``""`` or -1; a row of padding excludes nothing, or restricts to nothing) and, if
+    the model reads categories of items, ``within`` (``(batch, any)`` text
+    ``column=value``, padded with ``""``: one of them is enough). It returns ``item_id``
+    ``(batch, k)``, ``score`` ``(batch, k)`` float32 and ``cold`` ``(batch,)`` bool;
+    where no item is left the id is padding and the score -inf. ``examples`` does the
+    same from serialised ``tf.Example`` messages. ``score`` takes
     raw query and item columns of pairs; ``query_embedding`` and ``item_embedding``
     give the ``embedding`` ``(batch, dim)`` of the raw columns of their side. A model
     has the last three where it has the method behind them.
@@ -62,33 +67,44 @@ def servable(model: Recommender) -> Servable:
     lookup = own.lookup if own is not None else Lookup(item)
     query = spec.tensor_specs(model.query_columns)
     items = spec.tensor_specs(model.item_columns)
-    asked = {
-        "k": tf.TensorSpec((), tf.int32, name="k"),
-        "exclude": tf.TensorSpec((None, None), item.dtype, name="exclude"),
-    }
+    categories = model.catalogue.categories()
+    within = CategoryLookup(categories) if categories.labels else None
+    dtypes = {"exclude": item.dtype, "candidates": item.dtype}
+    if within is not None:
+        dtypes["within"] = "string"
+    asked = {"k": tf.TensorSpec((), tf.int32, name="k")}
+    for name, dtype in dtypes.items():
+        asked[name] = tf.TensorSpec((None, None), dtype, name=name)
     examples = {"examples": tf.TensorSpec((None,), tf.string, name="examples")}
     parse = parser(spec, model.query_columns)
 
-    def recommend(k: tf.Tensor, exclude: tf.Tensor, **features: tf.Tensor) -> Tensors:
-        checks = _checks(features, k, exclude, item.size - item.first)
-        with tf.control_dependencies(checks):
-            k, exclude = tf.identity(k), tf.identity(exclude)
+    def recommend(k: tf.Tensor, features: Tensors, lists: Tensors) -> Tensors:
+        with tf.control_dependencies(
+            _checks(features, k, lists, item.size - item.first)
+        ):
+            k, lists = tf.identity(k), tf.nest.map_structure(tf.identity, lists)
+        candidates = lookup(lists["candidates"])
+        if within is not None:
+            candidates = both(candidates, within(lists["within"]))
         found, score, cold = rank(
             model,
             features,
-            k,
-            lookup(exclude),
+            Wanted(k, lookup(lists["exclude"]), candidates),
             state(),
             popularity.read_value(),
             strangers.read_value(),
         )
         return {"item_id": tf.gather(ids, found), "score": score, "cold": cold}
 
-    def from_examples(examples: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> Tensors:
-        return recommend(k, exclude, **parse(examples))
+    def from_columns(k: tf.Tensor, **values: tf.Tensor) -> Tensors:
+        lists = {name: values.pop(name) for name in dtypes}
+        return recommend(k, values, lists)
+
+    def from_examples(examples: tf.Tensor, k: tf.Tensor, **lists: tf.Tensor) -> Tensors:
+        return recommend(k, parse(examples), lists)
 
     signatures = {
-        "serving_default": _trace(recommend, {**query, **asked}),
+        "serving_default": _trace(from_columns, {**query, **asked}),
         "examples": _trace(from_examples, {**examples, **asked}),
     }
     if type(model).call is not Recommender.call:
@@ -102,6 +118,7 @@ def servable(model: Recommender) -> Servable:
 
     module = tf.Module(name="servable")
     module.catalogue = [*held, popularity, strangers, ids]
+    module.within = within
     module.weights, module.lookups = _reached(model, lookup, signatures)
     return Servable(module, signatures)
 
@@ -174,7 +191,7 @@ def _embed(method: Callable[[Tensors], tf.Tensor]) -> Callable[..., Tensors]:
 
 
 def _checks(
-    features: Tensors, k: tf.Tensor, exclude: tf.Tensor, items: int
+    features: Tensors, k: tf.Tensor, lists: Tensors, items: int
 ) -> list[tf.Operation]:
     batch = tf.shape(next(iter(features.values())))[0]
     message = (
@@ -183,14 +200,17 @@ def _checks(
     checks = [
         tf.debugging.assert_positive(k, message),
         tf.debugging.assert_less_equal(k, items, message),
-        # With fewer rows the last queries would get what they exclude.
-        tf.debugging.assert_equal(
-            tf.shape(exclude)[0],
-            batch,
-            "exclude needs one row of item ids for each query, padded to one length: "
-            "give a row of padding where nothing is excluded.",
-        ),
     ]
+    for name, values in lists.items():
+        # With fewer rows the last queries would get what they exclude.
+        checks.append(
+            tf.debugging.assert_equal(
+                tf.shape(values)[0],
+                batch,
+                f"{name} needs one row for each query, padded to one length: give a "
+                "row of padding where there is nothing to name.",
+            )
+        )
     for name, values in features.items():
         checks.append(
             tf.debugging.assert_equal(

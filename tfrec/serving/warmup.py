@@ -57,5 +57,7 @@ def _values(model: Recommender) -> dict[str, Any]:
         **rows,
         "k": min(K, item.size - item.first),
         "exclude": np.full((ROWS, 1), PADDING[item.dtype], object),
+        "candidates": np.full((ROWS, 1), PADDING[item.dtype], object),
+        "within": np.full((ROWS, 1), "", object),
         "examples": serialise(columns),
     }

@@ -27,6 +27,7 @@ _MODULES = (
     "models",
     "optimizers",
     "serving",
+    "trees",
 )
 
 __all__ = ["FeatureSpec", "Interactions", "backend", "keras", *_MODULES]

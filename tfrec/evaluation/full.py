@@ -12,6 +12,7 @@ from tfrec import metrics
 from tfrec.evaluation.protocols import FullRanking
 from tfrec.evaluation.ranking import Ranked, Ranker, Seen, hits
 from tfrec.evaluation.result import Result, summarise
+from tfrec.evaluation.searching import Searcher
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -113,8 +114,12 @@ def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
     )
 
 
-def make_ranker(model: Recommender, protocol: FullRanking, memory: int) -> Ranker:
+def make_ranker(
+    model: Recommender, protocol: FullRanking, memory: int
+) -> Ranker | Searcher:
     """The ranker of a model, deep enough for every cutoff of the protocol.
+
+    A model that searches is asked to, unless the protocol wants all scores.
 
     Raises:
         ValueError: A cutoff is larger than the catalogue, or there is no catalogue.
@@ -126,6 +131,8 @@ def make_ranker(model: Recommender, protocol: FullRanking, memory: int) -> Ranke
             "it a vocabulary."
         )
     items = column.size - column.first
+    if model.searches and not protocol.exact:
+        return Searcher(model, max(protocol.cutoffs))
     return Ranker(model.catalogue_scores, items, max(protocol.cutoffs), memory)
 
 
@@ -135,7 +142,7 @@ def evaluate(
     data: Interactions,
     protocol: FullRanking,
     truth: Truth,
-    ranker: Ranker,
+    ranker: Ranker | Searcher,
 ) -> Result:
     """Ranks for all users of ``truth`` and measures the lists.
 

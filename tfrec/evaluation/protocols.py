@@ -50,12 +50,15 @@ class FullRanking(Protocol):
             answer them by popularity). Users outside the vocabulary share one index
             and are left out in any case.
         min_label: Only events with this label or more are relevant; None for all.
+        exact: Whether models that search, such as down a tree, are to score all items
+            instead: what their search is measured against.
     """
 
     k: int | tuple[int, ...] = 10
     exclude_seen: bool = True
     users: Literal["known", "all"] = "known"
     min_label: float | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", _cutoffs(self.k))
@@ -77,6 +80,8 @@ class FullRanking(Protocol):
             parts.append("cold users included")
         if self.min_label is not None:
             parts.append(f"relevant: label >= {self.min_label:g}")
+        if self.exact:
+            parts.append("every item scored")
         return ", ".join(parts)
 
 

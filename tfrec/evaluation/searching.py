@@ -1,0 +1,77 @@
+"""Ranking by a model's own search, for many users, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.evaluation.ranking import Columns, Ranked, Seen
+from tfrec.layers.top_k import check_k
+
+if TYPE_CHECKING:
+    from tfrec.models.base import Recommender
+
+Tensors = dict[str, tf.Tensor]
+ROWS = 128  # users in a block: a search holds a few hundred candidates of each
+
+
+class Searcher:
+    """The :class:`~tfrec.evaluation.ranking.Ranker` of a model that searches.
+
+    What a served query gets: the graph is traced once, and nothing is ranked that the
+    search does not reach.
+
+    Args:
+        model: A model with ``searches``.
+        k: Items to keep for each user.
+
+    Raises:
+        ValueError: k is not in 1 .. items.
+    """
+
+    def __init__(self, model: Recommender, k: int) -> None:
+        column = model.spec.item_column
+        check_k(k, column.size - column.first)
+        self.first, self.k = column.first, k
+        self._search = tf.function(
+            lambda features, exclude, none, state: model.search(
+                features, tf.constant(k), exclude, none, state
+            ),
+            reduce_retracing=True,
+        )
+
+    def __call__(
+        self,
+        users: np.ndarray,
+        queries: Callable[[np.ndarray], Columns],
+        state: Tensors,
+        seen: Seen | None = None,
+    ) -> Ranked:
+        """Ranks for users; see :class:`~tfrec.evaluation.ranking.Ranker`."""
+        columns = np.empty((len(users), self.k), np.int32)
+        scores = np.empty((len(users), self.k), np.float32)
+        for start in range(0, len(users), ROWS):
+            block = slice(start, start + ROWS)
+            some = users[block]
+            exclude = self._padded(some, seen)
+            none = np.zeros((len(some), 0), np.int32)
+            features = tf.nest.map_structure(tf.constant, queries(some))
+            found, values = self._search(
+                features, tf.constant(exclude), tf.constant(none), state
+            )
+            columns[block] = np.where(found > 0, found - self.first, -1)
+            scores[block] = values
+        return Ranked(columns, scores)
+
+    def _padded(self, users: np.ndarray, seen: Seen | None) -> np.ndarray:
+        """``(users, longest)`` int32 item indices never to return, padded with 0."""
+        if seen is None:
+            return np.zeros((len(users), 0), np.int32)
+        columns = seen.pairs(users)[:, 1]
+        lengths = seen.start[users + 1] - seen.start[users]
+        exclude = np.zeros((len(users), lengths.max(initial=0)), np.int32)
+        exclude[np.arange(exclude.shape[1]) < lengths[:, None]] = columns + self.first
+        return exclude

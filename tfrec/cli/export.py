@@ -26,8 +26,11 @@ from tfrec.cli.base import Command
     is_flag=True,
     help="Ask the export from a new process that has TensorFlow alone.",
 )
+@click.option(
+    "--audience", is_flag=True, help="Add the query that names users for an item."
+)
 @output.json_option()
-def export(model: Path, out: Path, check: bool, as_json: bool) -> None:
+def export(model: Path, out: Path, check: bool, audience: bool, as_json: bool) -> None:
     """Export a model for TensorFlow Serving.
 
     RUN|MODEL is a folder of `tfrec train`, or a .keras file.
@@ -39,7 +42,7 @@ def export(model: Path, out: Path, check: bool, as_json: bool) -> None:
     if found:
         metrics = json.loads((found.folder / run.METRICS).read_text("utf-8"))
     with progress.waiting(f"exporting to {out}"):
-        version = loaded.export(out, metrics)
+        version = loaded.export(out, metrics, audience)
     result: dict[str, Any] = {"path": str(version)}
     if check:
         with progress.waiting("asking it from a new process"):

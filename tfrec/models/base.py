@@ -320,16 +320,23 @@ class Recommender(ByExample):
 
         return similar_items(self, items, k)
 
-    def export(self, path: str | Path, metrics: dict[str, Any] | None = None) -> Path:
+    def export(
+        self,
+        path: str | Path,
+        metrics: dict[str, Any] | None = None,
+        audience: bool = False,
+    ) -> Path:
         """Writes a SavedModel for TF Serving; see :func:`tfrec.serving.export.export`.
 
         Args:
             path: Model directory; the version directory is made inside it.
             metrics: What to note in ``metrics.json``.
+            audience: Whether to add the users' vectors and the ``audience`` signature,
+                which names the users for an item.
 
         Returns:
             The version directory.
         """
         from tfrec.serving.export import export
 
-        return export(self, path, metrics)
+        return export(self, path, metrics, audience)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tfrec import keras
 from tfrec.models.base import Recommender
+
+if TYPE_CHECKING:
+    from tfrec.models.audience import Audience
 
 Tensors = dict[str, tf.Tensor]
 PAIRS = 65_536
@@ -78,6 +81,25 @@ class FactorScorer(Recommender):
         """Cosine of the item vectors."""
         vectors = self.catalogue_state()["item"]
         return cosine_to_all(vectors, items, self.spec.item_column.first)
+
+    def audience(self, features: dict[str, Any], k: int = 10) -> Audience:
+        """The k users nearest to each item by cosine: to whom to show it.
+
+        Users are those with an event in training, their columns and histories as the
+        model knows them.
+
+        Args:
+            features: Raw item columns, one value per item. The id of a known item is
+                enough; an item that is new is told by its other columns.
+            k: Users for each item.
+
+        Raises:
+            ValueError: ``k`` is not in 1 .. number of users, a column is missing, or
+                the model reads a column of the moment, which no user has beforehand.
+        """
+        from tfrec.models.audience import audience
+
+        return audience(self, features, k)
 
 
 class PairScorer(Recommender):

@@ -31,7 +31,10 @@ WARMUP = "tf_serving_warmup_requests"
 
 
 def export(
-    model: Recommender, path: str | Path, metrics: dict[str, Any] | None = None
+    model: Recommender,
+    path: str | Path,
+    metrics: dict[str, Any] | None = None,
+    audience: bool = False,
 ) -> Path:
     """Writes ``path/<version>/``, a SavedModel that answers from raw ids.
 
@@ -46,13 +49,15 @@ def export(
         path: Model directory; the version directory is made inside it, one above the
             highest there is, from 1.
         metrics: What to note in ``metrics.json``, NaN and infinities as null.
+        audience: Whether to add the users' vectors and the ``audience`` signature.
 
     Returns:
         The version directory.
 
     Raises:
         ValueError: The model cannot be served (it has met no data, hashes its items, is
-            too large for one graph), or the metrics cannot be written as JSON.
+            too large for one graph), answers no audience query where one is wanted, or
+            the metrics cannot be written as JSON.
         OSError: The directory cannot be written, or the disk is full. Nothing is left.
     """
     path = Path(path)
@@ -61,7 +66,7 @@ def export(
         CONFIG: json.dumps(_config(model), indent=2),
         METRICS: _json_metrics(metrics or {}),
     }
-    served = servable(model)
+    served = servable(model, audience)
     with _version(path) as folder:
         try:
             tf.saved_model.save(served.module, str(folder), served.signatures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
+from tfrec.models.audience import Audience
 from tfrec.models.raw import raw_features, raw_items, raw_labels
 from tfrec.models.recommend import Recommendations
 from tfrec.serving.export import CONFIG, EXTRA, METRICS, SPEC, latest
@@ -76,18 +78,7 @@ class Served:
                 f"k={k} is not between 1 and the catalogue's {count} items: choose "
                 "another."
             )
-        for name in features:
-            if name not in query:
-                raise ValueError(
-                    f"{self.config['class']} reads no query column '{name}'; "
-                    f"{did_you_mean(name, query)}"
-                )
-        for name in query:
-            if name not in features:
-                raise ValueError(
-                    f"{self.config['class']} reads column '{name}', which the query "
-                    f"does not give: pass features['{name}']."
-                )
+        self._check_columns(features, query, "query")
         inputs = raw_features(self.spec, features)
         n, function = int(inputs[query[0]].shape[0]), self.signatures["serving_default"]
         lists = {
@@ -102,10 +93,54 @@ class Served:
                 "leave within out, or give candidates."
             )
         answer = function(k=tf.constant(k, tf.int32), **lists, **inputs)
-        ids = answer["item_id"].numpy()
-        if item.dtype == "string":
-            ids = np.array([i.decode() for i in ids.ravel()], object).reshape(ids.shape)
+        ids = _plain(answer["item_id"], item.dtype)
         return Recommendations(ids, answer["score"].numpy(), answer["cold"].numpy())
+
+    def audience(self, features: dict[str, Any], k: int = 10) -> Audience:
+        """The k users nearest to each item, by cosine.
+
+        Args:
+            features: Raw values of every item column, one per item.
+            k: Users for each item.
+
+        Raises:
+            ValueError: The model was exported without users, or a column is missing or
+                of another length.
+        """
+        if "audience" not in self.signatures:
+            raise ValueError(
+                f"{self.config['class']} was exported without its users: export it "
+                "with audience=True."
+            )
+        inputs = raw_features(self.spec, features)
+        self._check_columns(features, self.config["item_columns"], "item")
+        answer = self.signatures["audience"](k=tf.constant(k, tf.int32), **inputs)
+        users = _plain(answer["user_id"], self.spec.user_column.dtype)
+        return Audience(users, answer["score"].numpy())
+
+    def _check_columns(
+        self, given: Iterable[str], wanted: list[str], side: str
+    ) -> None:
+        for name in given:
+            if name not in wanted:
+                raise ValueError(
+                    f"{self.config['class']} reads no {side} column '{name}'; "
+                    f"{did_you_mean(name, wanted)}"
+                )
+        for name in wanted:
+            if name not in given:
+                raise ValueError(
+                    f"{self.config['class']} reads column '{name}', which the {side} "
+                    f"does not give: pass features['{name}']."
+                )
+
+
+def _plain(ids: tf.Tensor, dtype: str) -> np.ndarray:
+    """Raw ids as NumPy has them, text as str."""
+    found = ids.numpy()
+    if dtype != "string":
+        return found
+    return np.array([i.decode() for i in found.ravel()], object).reshape(found.shape)
 
 
 def load(path: str | Path) -> Served:

@@ -13,6 +13,7 @@ from tfrec.layers.categories import CategoryLookup, both
 from tfrec.layers.inputs import Lookup
 from tfrec.models.base import Recommender
 from tfrec.models.rank import Wanted, rank
+from tfrec.serving.audience import AudienceQuery
 from tfrec.serving.examples import parser
 
 Tensors = dict[str, tf.Tensor]
@@ -34,7 +35,7 @@ class Servable:
     signatures: dict[str, Any]
 
 
-def servable(model: Recommender) -> Servable:
+def servable(model: Recommender, audience: bool = False) -> Servable:
     """Freezes a model's catalogue and traces its signatures.
 
     ``serving_default`` takes the raw query columns, ``k`` (scalar int32, 1 ..
@@ -49,12 +50,16 @@ def servable(model: Recommender) -> Servable:
     give the ``embedding`` ``(batch, dim)`` of the raw columns of their side. A model
     has the last three where it has the method behind them.
 
+    ``audience`` takes raw item columns and ``k`` and returns ``user_id`` and ``score``
+    ``(batch, k)``: the users nearest by cosine.
+
     Args:
         model: A model that has met data.
+        audience: Whether to hold the users' vectors and answer ``audience``.
 
     Raises:
-        ValueError: The model has met no data, its items have no vocabulary, or a column
-            has a name that no signature can take.
+        ValueError: The model has met no data, its items have no vocabulary, a column
+            has a name that no signature can take, or it answers no audience query.
     """
     _check(model)
     model.ensure_built()
@@ -115,8 +120,10 @@ def servable(model: Recommender) -> Servable:
     for name, columns in (("query_embedding", query), ("item_embedding", items)):
         if hasattr(model, name):
             signatures[name] = _trace(_embed(getattr(model, name)), columns)
-
     module = tf.Module(name="servable")
+    if audience:
+        module.audience = AudienceQuery(model)
+        signatures["audience"] = _trace(module.audience, module.audience.inputs)
     module.catalogue = [*held, popularity, strangers, ids]
     module.within = within
     module.weights, module.lookups = _reached(model, lookup, signatures)

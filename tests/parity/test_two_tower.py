@@ -162,6 +162,25 @@ def test_the_correction_lowers_the_logits_of_popular_items(data, batch, randomis
     assert float(model.batch_loss(batch, others, training=False)) < before - 0.1
 
 
+def test_the_correction_may_be_learned_from_the_stream(data, batch, randomise):
+    """Yi et al. 2019, algorithm 2: gaps between the batches that hold an item."""
+    model = built(data, randomise, frequency="streaming", frequency_rate=0.2)
+    model.compile(optimizer=tf.keras.optimizers.SGD(0.0), steps_per_execution=1)
+    item = batch["movie_id/index"].numpy()
+    other = {
+        name: tf.where(value > -1, value[:1], value) for name, value in batch.items()
+    }
+    for rows in (batch, other, other, batch, other):
+        model.train_on_batch(rows)
+    gap = np.full(data.spec.item_column.size, 1.0)  # the first gap of all is one step
+    gap[np.setdiff1d(item, item[:1])] += 0.2 * (3 - 1.0)
+    u, v = vectors(values(model), batch)
+    expected = in_batch_loss(u @ v.T, item, 1 / gap, None)
+    found = float(model.batch_loss(batch, None, training=False))
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert model.frequency.last.numpy()[item[0]] == 5
+
+
 def test_examples_have_weights(data, batch, randomise):
     model = built(data, randomise)
     model.compile()

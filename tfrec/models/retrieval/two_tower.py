@@ -11,6 +11,7 @@ import tensorflow_recommenders as tfrs
 from tfrec import keras, optimizers
 from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
+from tfrec.layers.frequency import StreamingFrequency
 from tfrec.layers.mlp import mlp
 from tfrec.layers.precision import full_precision
 from tfrec.losses import weighted_sum
@@ -30,14 +31,15 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         s(x, y) = <u(x), v(y)> / temperature
         loss = -sum log softmax_j( s(x_i, y_j) - log p_j )[i]
 
-    over the items j of the batch, p_j being the share of events of item j (logQ
-    correction). The loss is :class:`tensorflow_recommenders.tasks.Retrieval`, summed
-    over the batch as TFRS does: Adagrad's initial accumulator is meant for gradients of
-    that size.
+    over the items j of the batch, p_j being the probability of item j (logQ
+    correction): its share of the training events, or with ``frequency="streaming"``
+    what algorithm 2 estimates from the batches as they come. The loss is
+    :class:`tensorflow_recommenders.tasks.Retrieval`, summed over the batch as TFRS
+    does: Adagrad's initial accumulator is meant for gradients of that size.
 
-    Differs from the paper: Yi et al. estimate p from the stream; here it is counted on
-    the training events. Huang et al. draw four negatives for each click; here they are
-    the other items of the batch.
+    Differs from the paper: p is counted on the training events unless it is asked to be
+    estimated, as Yi et al. do. Huang et al. draw four negatives for each click; here
+    they are the other items of the batch.
 
     Args:
         spec: The columns; every user-side, context and item-side column is read.
@@ -68,6 +70,9 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
             similarity: ``dot`` or ``cosine``.
             temperature: Divides the similarity.
             log_q: Whether logits are corrected by the items' sampling probability.
+            frequency: Whether that probability is ``counted`` on the training events or
+                estimated from the stream of batches.
+            frequency_rate: Weight of the newest gap in that estimate.
             hard_negatives: Keep so many negatives of largest logit; None for all.
             optimizer: ``adam`` or ``adagrad``.
             learning_rate: Of the optimizer.
@@ -79,6 +84,8 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         similarity: Literal["dot", "cosine"] = "dot"
         temperature: Annotated[float, Tune(0.05, 1.0, log=True)] = 1.0
         log_q: bool = True
+        frequency: Literal["counted", "streaming"] = "counted"
+        frequency_rate: float = 0.01
         hard_negatives: int | None = None
         optimizer: Literal["adam", "adagrad"] = "adagrad"
         learning_rate: Annotated[float, Tune(1e-3, 0.5, log=True)] = 0.1
@@ -109,6 +116,11 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
             name="item_tower",
             last_bias=config.similarity == "cosine",
         )
+
+        self.frequency = None
+        if config.log_q and config.frequency == "streaming":
+            size = self.spec.item_column.size
+            self.frequency = StreamingFrequency(size, config.frequency_rate)
 
     @property
     def query_columns(self) -> tuple[str, ...]:
@@ -152,15 +164,22 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         """``v(y)``: ``(batch, dim)``."""
         return self._tower(self.item_features, self.item_tower, inputs)
 
+    def _probability(self, items: tf.Tensor) -> tf.Tensor | None:
+        """``p_j`` of the items of a batch, None where it is not corrected for."""
+        if not self.config.log_q:
+            return None
+        if self.frequency is not None:
+            return self.frequency(items)
+        return tf.gather(self.catalogue.probability(), items)
+
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool
     ) -> tf.Tensor:
         """Yi 2019, equation 5, through the TFRS retrieval task."""
         inputs = self.lookup(features)
         items = inputs[self.spec.item]
-        probability = None
-        if self.config.log_q:
-            probability = tf.gather(self.catalogue.probability(), items)
+        if self.frequency is not None and training:
+            self.frequency.observe(items, self.optimizer.iterations + 1)
         query, item = self.query(inputs), self.item(inputs)
         with full_precision():
             task = tfrs.tasks.Retrieval(
@@ -172,7 +191,7 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
             losses = task(
                 tf.cast(query, tf.float32),
                 tf.cast(item, tf.float32),
-                candidate_sampling_probability=probability,
+                candidate_sampling_probability=self._probability(items),
                 candidate_ids=items,
                 compute_metrics=False,
             )

@@ -1,7 +1,21 @@
 """Models out of the door: SavedModels that answer from raw ids."""
 
 from tfrec.serving.check import Request, answer, answers
+from tfrec.serving.embedding_store import EmbeddingStore
+from tfrec.serving.embeddings import Table, embeddings
 from tfrec.serving.export import export
 from tfrec.serving.load import Served, load
+from tfrec.serving.two_stage import TwoStage
 
-__all__ = ["Request", "Served", "answer", "answers", "export", "load"]
+__all__ = [
+    "EmbeddingStore",
+    "Request",
+    "Served",
+    "Table",
+    "TwoStage",
+    "answer",
+    "answers",
+    "embeddings",
+    "export",
+    "load",
+]

@@ -17,7 +17,9 @@ from tfrec.cli.demo import demo
 from tfrec.cli.evaluate import evaluate
 from tfrec.cli.export import export
 from tfrec.cli.listing import listing
+from tfrec.cli.push import push
 from tfrec.cli.recommend import recommend, similar
+from tfrec.cli.serve import serve
 from tfrec.cli.train import train
 
 WRONG_INPUT = (ValueError, KeyError, OSError)
@@ -98,6 +100,8 @@ for command in (
     recommend,
     similar,
     export,
+    push,
+    serve,
     bench,
 ):
     commands.add_command(command)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfrec.benchmarks import speed, timing
-from tfrec.benchmarks.cases import deepfm, epoch_end, full_ranking, neumf
+from tfrec.benchmarks.cases import deepfm, epoch_end, full_ranking, neumf, tree
 from tfrec.benchmarks.synthetic import clicks, events
 
 KEYS = {"name", "ours", "baseline", "unit", "ratio", "target", "met", "note"}
@@ -115,6 +115,21 @@ def test_the_end_of_an_epoch_waits_for_nothing():
         events(50, 40, 500, seed=0).batches(epoch_end.Pairs(negatives=4)).options()
     )
     assert options.autotune.enabled is False
+
+
+def test_a_walk_down_a_tree_does_not_grow_with_the_leaves():
+    rows = tree.measure((100, 1_000), 2, seed=0, growth=3.0)
+    check(rows, "tree_0k", "tree_1k", "tree_growth")
+    # Of 100 leaves all slots, 32 nodes above, twice those, and twice 50; then 3 levels.
+    assert [row["nodes"] for row in rows[:2]] == [32 + 64 + 100, 32 + 64 + 4 * 100]
+    assert rows[2]["target"] == "<= 3"
+
+
+def test_both_searches_of_the_tree_answer_with_the_same_network():
+    task = tree.Task(300, seed=0, beam=256)  # as wide as a level
+    history = task.history()
+    for found, exact in zip(task._search(history), task._exact(history), strict=True):
+        np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-5)
 
 
 def test_the_table_takes_names_and_refuses_others(monkeypatch):

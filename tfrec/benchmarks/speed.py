@@ -69,6 +69,14 @@ def _criteo_stream(quick: bool, seed: int) -> list[Row]:
     return criteo_stream.measure(200_000 if quick else 5_000_000, seed)
 
 
+def _tree(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import tree
+
+    if quick:
+        return tree.measure((1_000, 10_000), 20, seed)
+    return tree.measure((10_000, 100_000, 1_000_000), 50, seed, growth=3.0)
+
+
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
@@ -76,6 +84,7 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "full_ranking": _full_ranking,
     "epoch_end": _epoch_end,
     "criteo_stream": _criteo_stream,
+    "tree": _tree,
     "deepctr": _deepctr,
 }
 

@@ -147,9 +147,7 @@ def test_a_version_may_expire(url, running):
     assert len(keys) == 25 + 1 + 1
     assert all(0 < client.ttl(key) <= 100 for key in keys)
     client.delete("tfrec:model:1:item:i3")
-    with pytest.raises(
-        ValueError, match=r"item vectors of version 1 .* lost keys"
-    ):
+    with pytest.raises(ValueError, match=r"item vectors of version 1 .* lost keys"):
         store.vectors("item")
     client.delete("tfrec:model:1:meta")
     with pytest.raises(ValueError, match="never finished, or have expired"):

@@ -1,6 +1,7 @@
 """Models out of the door: SavedModels that answer from raw ids."""
 
 from tfrec.serving.check import Request, answer, answers
+from tfrec.serving.client import Client
 from tfrec.serving.embedding_store import EmbeddingStore
 from tfrec.serving.embeddings import Table, embeddings
 from tfrec.serving.export import export
@@ -8,6 +9,7 @@ from tfrec.serving.load import Served, load
 from tfrec.serving.two_stage import TwoStage
 
 __all__ = [
+    "Client",
     "EmbeddingStore",
     "Request",
     "Served",

@@ -36,6 +36,9 @@ class Interactions:
         name: What the data is called in tables.
         past: Everything known before these events: histories and seen items.
         train: What models compared on these events may learn from.
+        ordered: Whether the events have an order, of their timestamps or else of their
+            rows. Where a source tells only what users took, not when, a history holds
+            the user's other events instead of the earlier ones.
     """
 
     spec: FeatureSpec
@@ -46,6 +49,7 @@ class Interactions:
     name: str = "interactions"
     past: Interactions | None = None
     train: Interactions | None = None
+    ordered: bool = True
 
     def __post_init__(self) -> None:
         for name, values in self.columns.items():

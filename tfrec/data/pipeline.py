@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfrec.data.histories import histories
 from tfrec.data.interactions import Interactions, index_key
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
 
     Args:
         source: The events.
-        names: Event columns, and sequences of items, which are filled with what the
-            user did strictly before the event.
+        names: Event columns, and sequences of items, which are filled with the user's
+            history at the event.
 
     Raises:
         ValueError: The events lack one of the columns.
@@ -111,20 +112,13 @@ def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
             )
     stored = {n: tf.constant(source.columns[n]) for n in names if n in source.columns}
     sequences = {n: spec.length(n) or 1 for n in names if n not in stored}
-    if sequences:
-        line = source.timeline
-        items, before = tf.constant(line.items), tf.constant(line.before)
-        start, users = tf.constant(line.start), tf.constant(source.user)
+    history = histories(source) if sequences else None
 
     def gather(rows: tf.Tensor) -> Tensors:
         block = {name: tf.gather(values, rows) for name, values in stored.items()}
-        for name, length in sequences.items():
-            end = tf.gather(before, rows)
-            lowest = tf.gather(start, tf.gather(users, rows))
-            begin = tf.maximum(lowest, end - length)
-            place = begin[:, None] + tf.range(length, dtype=tf.int64)
-            found = tf.gather(items, tf.minimum(place, tf.size(items, tf.int64) - 1))
-            block[name] = tf.where(place < end[:, None], found, 0)
+        if history is not None:
+            for name, length in sequences.items():
+                block[name] = history(rows, length)
         return block
 
     def read(block: int, shuffle: bool, seed: tf.Tensor, per_user: int | None) -> Any:

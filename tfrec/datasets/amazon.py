@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING
 from tfrec.columns import Categorical, Sequence
 from tfrec.datasets.registry import register
 from tfrec.datasets.sources.folder import found
+from tfrec.datasets.sources.sequences import contents, sequences
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tfrec.data.interactions import Interactions
 
 EVENTS = "amazon/Sports_and_Outdoors.txt"
@@ -56,7 +54,7 @@ def sports(data_dir: Path | None = None, history: int = 50) -> Interactions:
 
     from tfrec.data.interactions import Interactions
 
-    users, items, place = _sequences(_found(data_dir, EVENTS))
+    users, items, place = sequences(_found(data_dir, EVENTS))
     attributes = _attributes(_found(data_dir, ATTRIBUTES))
     columns = {}
     vocabulary = {}
@@ -104,62 +102,16 @@ def _found(data_dir: Path | None, name: str) -> Path:
     return found("amazon/sports", data_dir, (name,), SOURCE)
 
 
-def _sequences(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``(events,)`` int64 users, items and positions in the user's sequence."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    text = _bytes(path).decode("utf8", "replace").rstrip()
-    lines = pc.split_pattern(pc.utf8_trim_whitespace(pa.array(text.split("\n"))), " ")
-    lengths = pc.list_value_length(lines).to_numpy()
-    words = pc.list_flatten(lines)
-    right = pc.match_substring_regex(words, "^[0-9]{1,18}$").to_numpy(
-        zero_copy_only=False
-    )
-    begin = np.cumsum(lengths) - lengths
-    wrong = (lengths < 2) | (np.add.reduceat(right, begin, dtype=np.int64) < lengths)
-    if wrong.any():
-        line = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
-            f"{path} line {line + 1} is not a user and items, numbers with one space "
-            f"between: '{' '.join(lines[line].as_py())[:60]}'; fetch the file again."
-        )
-    numbers = words.cast(pa.int64()).to_numpy()
-    owners, first = np.unique(numbers[begin], return_index=True)
-    if len(owners) < len(begin):
-        line = int(np.setdiff1d(np.arange(len(begin)), first)[0])
-        raise ValueError(
-            f"{path} line {line + 1} is another line of user {numbers[begin[line]]}: "
-            "fetch the file again."
-        )
-    users = np.repeat(numbers[begin], lengths - 1)
-    items = np.delete(numbers, begin)
-    starts = np.repeat(begin - np.arange(len(begin)), lengths - 1)
-    return users, items, np.arange(len(items)) - starts
-
-
 def _attributes(path: Path) -> dict[str, list[str]]:
     """Attributes by item, as strings."""
     try:
-        table = json.loads(_bytes(path))
+        table = json.loads(contents(path))
         return {item: [str(int(v)) for v in values] for item, values in table.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} is not a JSON object of items and lists of numbers ({error}): "
             "fetch it again."
         ) from error
-
-
-def _bytes(path: Path) -> bytes:
-    from tfrec.data.readers.base import UNREADABLE
-
-    try:
-        if path.suffix == ".xz":
-            return lzma.decompress(path.read_bytes())
-        return path.read_bytes()
-    except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged ({error}): fetch it again.") from error
 
 
 def _frequent(values: list[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.data.views import Pairs, Triples
+from tfrec.data.views import Pairs, Positives, Triples
 from tfrec.models.factorization.matrix_factorization import MatrixFactorization
 
 USER, ITEM = np.array([2, 5, 2, 9, 1]), np.array([3, 3, 30, 1, 8])
@@ -106,24 +106,45 @@ def test_a_ranking_score_has_no_user_bias(data, randomise):
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.05])
-def test_bpr_and_its_step(data, randomise, check_step, l2):
+@pytest.mark.parametrize("shared", [False, True])
+def test_bpr_and_its_step(data, randomise, check_step, monkeypatch, l2, shared):
     """``-log sigmoid(x_ui - x_uj)``, mean over negatives and examples."""
-    model = built(data, randomise, l2=l2)
+    model = built(data, randomise, l2=l2, share_negatives=shared)
+    batch, negatives = TRIPLES, NEGATIVE
+    if shared:  # every event is compared with the same three
+        batch, drawn = BATCH, tf.constant([9, 30, 4])
+        monkeypatch.setattr(model, "draw", lambda n: (drawn, None))
+        negatives = np.tile(drawn, [len(USER), 1])
 
     def loss(w: Weights) -> float:
-        difference = preference(w, ITEM)[:, None] - preference(w, NEGATIVE)
+        difference = preference(w, ITEM)[:, None] - preference(w, negatives)
         bpr = np.mean(-np.log(1 / (1 + np.exp(-difference))))
         rows = w["p"][USER], w["q"][ITEM], w["b_i"][ITEM]
-        negatives = w["q"][NEGATIVE], w["b_i"][NEGATIVE]
-        penalty = sum(squares(values) for values in (*rows, *negatives))
+        others = w["q"][negatives], w["b_i"][negatives]
+        penalty = sum(squares(values) for values in (*rows, *others))
         return bpr + l2 * penalty
 
-    check_step(model, (TRIPLES,), weights(model), loss)
+    check_step(model, (batch,), weights(model), loss)
 
 
 def test_ranking_is_learned_from_triples(data):
     assert MatrixFactorization(data.spec).view() == Triples(negatives=4)
     assert MatrixFactorization(data.spec, negatives=2).view() == Triples(negatives=2)
+
+
+def test_shared_negatives_are_drawn_anew_from_all_items_in_every_step(data):
+    model = MatrixFactorization(data.spec, share_negatives=True)
+    assert model.view() == Positives()
+    model.adapt(data)
+    model.compile()
+    column = data.spec.item_column
+    draws = []
+    for _ in range(2):
+        drawn = model.draw(400)[0].numpy()
+        assert set(drawn) == set(range(column.first, column.size))
+        draws.append(drawn.tolist())
+        model.optimizer.iterations.assign_add(1)
+    assert draws[0] != draws[1]
 
 
 def test_an_unknown_objective_is_refused(data):

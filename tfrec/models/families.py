@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.data.negatives import NegativeSampler
 from tfrec.models.base import Recommender
 
 if TYPE_CHECKING:
@@ -186,6 +187,24 @@ class BatchLoss(Recommender):
     ) -> tf.Tensor:
         """The loss of a batch, a scalar."""
         raise NotImplementedError(f"{type(self).__name__} has no batch loss.")
+
+    def draw(
+        self, negatives: int, alpha: float | None = None
+    ) -> tuple[tf.Tensor, NegativeSampler]:
+        """Items that all examples of a batch are compared with, others in every step.
+
+        Args:
+            negatives: How many; known positives and repeats among them are left in.
+            alpha: Popularity exponent of the draw; None for uniform.
+
+        Returns:
+            ``(negatives,)`` int32 item indices, and the sampler that drew them.
+        """
+        column, counts = self.spec.item_column, self.catalogue.counts()
+        sampler = NegativeSampler(column.first, column.size, counts, alpha)
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        seed = tf.stack([tf.constant(self.config.seed), step])
+        return sampler.draw_items(negatives, seed), sampler
 
     def _step(self, data: Any, training: bool) -> tf.Tensor:
         features, _, weight = keras.utils.unpack_x_y_sample_weight(data)

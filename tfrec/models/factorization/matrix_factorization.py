@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tensorflow as tf
 
 from tfrec import keras
-from tfrec.data.views import Pairs, Triples, View
+from tfrec.data.views import Pairs, Positives, Triples, View
 from tfrec.layers.embedding import table
 from tfrec.losses import bpr, sum_of_squares, weighted_mean
 from tfrec.models.base import Recommender
@@ -36,7 +36,9 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
 
     Differs from the paper: trained by mini-batch Adam on the mean loss instead of
     single-example gradient descent or ALS; L2 is taken on the rows of the batch. BPR
-    takes the mean over ``negatives`` draws for each event instead of one.
+    takes the mean over ``negatives`` draws for each event instead of one; with
+    ``share_negatives`` the events of a batch share them, some of which a user may have
+    taken, and their scores are one matrix product.
 
     Args:
         spec: The columns; user and item id are read.
@@ -63,6 +65,7 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
             dim: Factors.
             objective: ``rating`` (the label column) or ``ranking`` (BPR on events).
             negatives: Negatives for each event when ranking.
+            share_negatives: Whether they are drawn once for the events of a batch.
             l2: Weight of the squared norm of touched rows.
             learning_rate: Of Adam.
         """
@@ -70,6 +73,7 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
         dim: Annotated[int, Tune(8, 128, log=True)] = 64
         objective: Literal["ranking", "rating"] = "ranking"
         negatives: Annotated[int, Tune(1, 16, log=True)] = 4
+        share_negatives: bool = False
         l2: Annotated[float, Tune(1e-6, 1e-1, log=True)] = 1e-5
         learning_rate: Annotated[float, Tune(1e-4, 1e-2, log=True)] = 1e-3
 
@@ -93,7 +97,10 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
 
     def view(self) -> View:
         """Labelled pairs for ratings, events with drawn negatives for ranking."""
-        return Triples(self.config.negatives) if self.contrastive else Pairs()
+        if not self.contrastive:
+            return Pairs()
+        config = self.config
+        return Positives() if config.share_negatives else Triples(config.negatives)
 
     def default_loss(self) -> keras.losses.Loss | None:
         """Squared error for ratings; the ranking loss is the model's own."""
@@ -136,12 +143,16 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
         """BPR-OPT on the batch."""
         inputs = self.lookup(features)
         query, item = self.query(inputs), self.item(inputs)
-        drawn = features["negative/index"]
-        flat = self.item({self.spec.item: tf.reshape(drawn, [-1])})
-        negative = tf.reshape(flat, [*tf.unstack(tf.shape(drawn)), item.shape[1]])
-        losses = bpr(
-            tf.cast(tf.reduce_sum(query * item, axis=1), tf.float32),
-            tf.cast(tf.einsum("bd,bnd->bn", query, negative), tf.float32),
-        )
+        if self.config.share_negatives:
+            drawn, _ = self.draw(self.config.negatives)
+            negative = self.item({self.spec.item: drawn})[None]
+            others = tf.matmul(query, negative[0], transpose_b=True)
+        else:
+            drawn = features["negative/index"]
+            flat = self.item({self.spec.item: tf.reshape(drawn, [-1])})
+            negative = tf.reshape(flat, [*tf.unstack(tf.shape(drawn)), item.shape[1]])
+            others = tf.einsum("bd,bnd->bn", query, negative)
+        taken = tf.reduce_sum(query * item, axis=1)
+        losses = bpr(tf.cast(taken, tf.float32), tf.cast(others, tf.float32))
         loss = weighted_mean(losses, weight)
         return loss + self._penalty(query, item, negative) if training else loss

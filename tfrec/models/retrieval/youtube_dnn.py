@@ -9,7 +9,6 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrec import keras
-from tfrec.data.negatives import NegativeSampler
 from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
@@ -144,13 +143,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         """Sampled softmax: each row's own item against the shared draw."""
         inputs = self.lookup(features)
         taken = inputs[self.spec.item]
-        column, counts = self.spec.item_column, self.catalogue.counts()
-        sampler = NegativeSampler(
-            column.first, column.size, counts, alpha=self.config.alpha
-        )
-        step = tf.cast(self.optimizer.iterations, tf.int32)
-        seed = tf.stack([tf.constant(self.config.seed), step])
-        drawn = sampler.draw_items(self.config.negatives, seed)
+        drawn, sampler = self.draw(self.config.negatives, self.config.alpha)
         candidates = tf.concat([taken, drawn], axis=0)
         batch = tf.shape(taken)[0]
         compared = tf.concat(

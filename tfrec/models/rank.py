@@ -74,11 +74,11 @@ def rank(
 
 
 def best(scores: tf.Tensor, wanted: Wanted, first: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The k best items by the scores of all.
+    """The k best of some items by the scores of them all.
 
     Args:
-        scores: ``(batch, items)`` float32.
-        wanted: How many, and which not.
+        scores: ``(batch, items)`` float32, of items whose indices follow each other.
+        wanted: How many, and which not; other items than these are passed over.
         first: Index of the first item.
 
     Returns:
@@ -86,7 +86,8 @@ def best(scores: tf.Tensor, wanted: Wanted, first: int) -> tuple[tf.Tensor, tf.T
         -inf there.
     """
     scores = _only(scores, wanted.candidates, first)
-    excluded = tf.where(wanted.exclude >= first, wanted.exclude - first, -1)
+    exclude = wanted.exclude
+    excluded = tf.where(_among(exclude, scores, first), exclude - first, -1)
     values, found = top_k(mask(scores, excluded), wanted.k)
     return tf.where(found < 0, 0, found + first), values
 
@@ -96,7 +97,7 @@ def _only(scores: tf.Tensor, candidates: tf.Tensor, first: int) -> tf.Tensor:
     restricted = tf.reduce_any(candidates != 0, axis=1)
 
     def masked() -> tf.Tensor:
-        place = tf.where(candidates >= first)
+        place = tf.where(_among(candidates, scores, first))
         columns = tf.gather_nd(candidates, place) - first
         pairs = tf.stack([tf.cast(place[:, 0], tf.int32), columns], axis=1)
         allowed = tf.tensor_scatter_nd_update(
@@ -106,3 +107,8 @@ def _only(scores: tf.Tensor, candidates: tf.Tensor, first: int) -> tf.Tensor:
         return tf.where(left_out, tf.constant(-float("inf"), scores.dtype), scores)
 
     return tf.cond(tf.reduce_any(restricted), masked, lambda: scores)
+
+
+def _among(items: tf.Tensor, scores: tf.Tensor, first: int) -> tf.Tensor:
+    """Whether items are among those of the scores' columns."""
+    return (items >= first) & (items < first + tf.shape(scores)[1])

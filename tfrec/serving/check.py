@@ -14,7 +14,9 @@ from typing import Any
 from tfrec.serving.export import latest
 
 SCRIPT = r"""
-import json, re, sys
+import json, pathlib, re, sys
+
+CONFIG = "assets.extra/config.json"
 
 
 class Refuse:
@@ -25,6 +27,13 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 import tensorflow as tf
+
+
+def load(path):
+    config = json.loads((pathlib.Path(path) / CONFIG).read_text("utf-8"))
+    if "scann" in config["operations"]:
+        import scann.scann_ops.py.scann_ops  # TensorFlow Serving has them built in
+    return tf.saved_model.load(path)
 
 
 def tensor(value, spec):
@@ -57,7 +66,7 @@ results, models = [], {}
 for path, signature, values in json.load(sys.stdin):
     try:
         if path not in models:
-            models[path] = tf.saved_model.load(path)
+            models[path] = load(path)
         results.append({"answer": answer(models[path], signature, values)})
     except Exception as why:
         text = str(getattr(why, "message", None) or why or repr(why))

@@ -18,6 +18,7 @@ import tensorflow as tf
 from google.protobuf.message import Error as MessageError
 
 import tfrec
+from tfrec.indexes.scann import Scann
 from tfrec.models.registry import name_of
 from tfrec.serving.servable import servable
 from tfrec.serving.warmup import write_warmup
@@ -108,9 +109,14 @@ def _config(model: Recommender) -> dict[str, Any]:
         "hyper_parameters": model.config.to_dict(),
         "query_columns": list(model.query_columns),
         "item_columns": list(model.item_columns),
+        "operations": ["scann"] if _has_scann(model) else [],
         "tfrec": tfrec.__version__,
         "tensorflow": tf.__version__,
     }
+
+
+def _has_scann(model: Recommender) -> bool:
+    return any(isinstance(module, Scann) for module in model.submodules)
 
 
 def _json_metrics(metrics: dict[str, Any]) -> str:

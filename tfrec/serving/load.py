@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
+from tfrec.indexes.scann import scann_operations
 from tfrec.models.audience import Audience
 from tfrec.models.raw import raw_features, raw_items, raw_labels
 from tfrec.models.recommend import Recommendations
@@ -24,7 +25,8 @@ class Served:
     Attributes:
         path: The version directory.
         spec: The columns that the model reads.
-        config: Registry name, class, hyper-parameters and versions.
+        config: Registry name, class, hyper-parameters, libraries of operations that a
+            process has to load, and versions.
         metrics: What was noted at export.
         signatures: Functions by name, from tensors to tensors.
     """
@@ -35,6 +37,8 @@ class Served:
         self.spec = FeatureSpec.from_json((extra / SPEC).read_text(encoding="utf-8"))
         self.config: dict[str, Any] = json.loads((extra / CONFIG).read_text("utf-8"))
         self.metrics: dict[str, Any] = json.loads((extra / METRICS).read_text("utf-8"))
+        if "scann" in self.config["operations"]:
+            scann_operations()
         self._loaded = tf.saved_model.load(str(path))
         self.signatures: dict[str, Any] = dict(self._loaded.signatures)
 

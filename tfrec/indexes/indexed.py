@@ -1,0 +1,147 @@
+"""A model of vectors that answers through an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.indexes.exact import Exact
+from tfrec.indexes.scann import Scann
+from tfrec.models.families import FactorScorer, cosine_to_all
+from tfrec.models.rank import Wanted
+
+Tensors = dict[str, tf.Tensor]
+
+
+class Indexed(FactorScorer):
+    """A trained model of query and item vectors, its items in an index.
+
+    The index holds the item vectors of the moment: make another after training on. It
+    is evaluated, exported and put into a :class:`~tfrec.serving.TwoStage` as any model.
+
+    Args:
+        model: A model whose scores are inner products, such as ``TwoTower``.
+        index: ``Exact()`` when None.
+
+    Raises:
+        ValueError: The model has no vectors, or has met no data, or its items make no
+            such index.
+        ModuleNotFoundError: The index needs a library that is not installed.
+
+    Example:
+        >>> indexed = Indexed(two_tower, Scann())
+        >>> indexed.recall({"user_id": ["1", "2", "3"]}, k=100)
+        >>> indexed.export("saved_models/two_tower")
+    """
+
+    paper = "Guo et al. 2020, Accelerating Large-Scale Inference, for ScaNN"
+    objective = "the items of largest inner product through an index"
+    searches = True
+
+    def __init__(self, model: FactorScorer, index: Exact | Scann | None = None) -> None:
+        name = type(model).__name__
+        if not isinstance(model, FactorScorer):
+            raise ValueError(
+                f"{name} has no item vectors to put into an index: take a model whose "
+                "scores are inner products, such as TwoTower."
+            )
+        if not model.adapted:
+            raise ValueError(
+                f"{name} has met no data, so it has no items to put into an index: "
+                "train it first."
+            )
+        model.ensure_built()
+        self._columns = model.query_columns, model.item_columns
+        super().__init__(model.spec, model.config)
+        self.model = model
+        self.catalogue.arrays = model.catalogue.arrays
+        self.index = index or Exact()
+        self.index.fit(model.catalogue_state()["item"])
+
+    @property
+    def query_columns(self) -> tuple[str, ...]:
+        """Those of the model."""
+        return self._columns[0]
+
+    @property
+    def item_columns(self) -> tuple[str, ...]:
+        """Those of the model."""
+        return self._columns[1]
+
+    def save(self, filepath: str | Path, **kwargs: Any) -> None:
+        """Refuses: the model is saved on its own.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            f"'{filepath}' was not written: save the model itself, and index it again "
+            "with Indexed(...); export(...) writes both as one."
+        )
+
+    def lookup(self, features: Tensors) -> Tensors:
+        """The model's."""
+        return self.model.lookup(features)
+
+    def query(self, inputs: Tensors) -> tf.Tensor:
+        """The model's."""
+        return self.model.query(inputs)
+
+    def item(self, inputs: Tensors) -> tf.Tensor:
+        """The model's."""
+        return self.model.item(inputs)
+
+    def cold(self, features: Tensors, strangers: tf.Tensor) -> tf.Tensor:
+        """The model's."""
+        return self.model.cold(features, strangers)
+
+    def catalogue_state(self) -> Tensors:
+        """Nothing: the index holds the vectors."""
+        return {}
+
+    def catalogue_scores(self, features: Tensors, state: Tensors) -> tf.Tensor:
+        """One matrix product, what the search saves."""
+        return super().catalogue_scores(features, {"item": self.index.vectors})
+
+    def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
+        """Cosine of the item vectors, of all of them."""
+        vectors = self.index.vectors.read_value()
+        return cosine_to_all(vectors, items, self.spec.item_column.first)
+
+    def search(
+        self,
+        features: Tensors,
+        k: tf.Tensor,
+        exclude: tf.Tensor,
+        candidates: tf.Tensor,
+        state: Tensors,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See :meth:`Recommender.search`: through the index."""
+        wanted = Wanted(k, exclude, candidates)
+        queries = self.query_embedding(features)
+        return self.index.search(queries, wanted, self.spec.item_column.first)
+
+    def recall(self, features: dict[str, Any], k: int = 100) -> float:
+        """How much of the exact answer the index finds.
+
+        Args:
+            features: Raw query features, as :meth:`recommend` takes them.
+            k: Items for each query.
+
+        Returns:
+            Mean share of the k items of largest inner product that are among the k
+            found, 0 to 1.
+
+        Raises:
+            ValueError: As :meth:`recommend`.
+        """
+        exact = Indexed(self.model)
+        pairs = zip(
+            self.recommend(features, k, drop_seen=False).item_id,
+            exact.recommend(features, k, drop_seen=False).item_id,
+            strict=True,
+        )
+        return float(np.mean([np.isin(best, found).mean() for found, best in pairs]))

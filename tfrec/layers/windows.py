@@ -16,13 +16,14 @@ class WindowedAttention(keras.layers.Layer):
 
     Zhu et al. 2018, "Learning Tree-based Deep Model for Recommender Systems",
     section 3.2 and figure 2: an entry h of the history is weighted by an activation
-    unit of what it has to do with the candidate c, and entries are added up window by
-    window::
+    unit of what it has to do with the candidate c, and weighted entries are averaged
+    window by window::
 
         a(h, c) = w . PReLU(W [h; c; h * c] + b) + b'
-        z_j(c) = sum_{h in window j} a(h, c) h
+        z_j(c) = 1 / |window j| sum_{h in window j} a(h, c) h
 
-    All windows share the unit. Windows are counted from the end of a history.
+    All windows share the unit. Windows are counted from the end of a history; one that
+    the history does not reach is 0.
 
     Args:
         windows: Entries of each window, the latest first; the last one takes whatever
@@ -93,6 +94,8 @@ class WindowedAttention(keras.layers.Layer):
         window = tf.searchsorted(self.ends, tf.reshape(after, [-1]), side="right")
         window = tf.reshape(window, tf.shape(after))
         own = tf.one_hot(window, len(self.ends) + 1, dtype=weights.dtype)
+        own *= tf.cast(mask, own.dtype)[:, :, None]
+        own = tf.math.divide_no_nan(own, tf.reduce_sum(own, axis=1, keepdims=True))
         spread = own[..., None] * tf.cast(history, weights.dtype)[:, :, None]
         shape = tf.shape(history)
         width = (len(self.ends) + 1) * history.shape[-1]

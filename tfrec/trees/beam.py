@@ -1,4 +1,4 @@
-"""Beam search over a tree, past nodes below which there is no answer."""
+"""Beam search over a tree, past nodes below which nothing is left to answer."""
 
 from __future__ import annotations
 
@@ -9,44 +9,26 @@ import tensorflow as tf
 from tfrec.trees import arrange
 from tfrec.trees.tree import Tree
 
+_COLUMN = [[0, 0], [0, 1]]  # padding by a column, as no search is in none
+
 
 class Open:
-    """Which nodes have an item below them that may be an answer to a query.
+    """Which nodes have an item below them that a query does not exclude.
 
     Items below a node are counted in sorted leaves by binary search, so that the cost
-    grows with what a query excludes or names, and not with the catalogue.
+    grows with what a query excludes, and not with the catalogue.
 
     Args:
         tree: The tree.
         exclude: ``(batch, any)`` int32 item indices never to return, 0 is padding.
-        candidates: ``(batch, any)`` int32 item indices to stay within, 0 is padding; a
-            row of padding restricts nothing.
     """
 
-    def __init__(self, tree: Tree, exclude: tf.Tensor, candidates: tf.Tensor) -> None:
-        self.tree, self.end = tree, 2**tree.depth
-        self.restricted = tf.reduce_any(candidates != 0, axis=1)
-        self.excluded = self._sorted(self._leaves(exclude))
-        named = self._sorted(self._leaves(candidates))
-        before, upto = (self._before(self.excluded, n) for n in (named, named + 1))
-        taken = upto > before
-        self.named = tf.sort(tf.where(taken, self.end, named), axis=1)
-
-    def _leaves(self, items: tf.Tensor) -> tf.Tensor:
-        """Leaves of items, or the end of the tree, with one such column more."""
-        leaves = tf.gather(self.tree.leaf_of, items)
-        leaves = tf.where(items >= self.tree.first, leaves, self.end)
-        return tf.pad(leaves, [[0, 0], [0, 1]], constant_values=self.end)
-
-    def _sorted(self, leaves: tf.Tensor) -> tf.Tensor:
-        """Ascending, each once."""
-        leaves = tf.sort(leaves, axis=1)
-        again = tf.pad(leaves[:, 1:] == leaves[:, :-1], [[0, 0], [1, 0]])
-        return tf.sort(tf.where(again, self.end, leaves), axis=1)
-
-    def _before(self, leaves: tf.Tensor, bounds: tf.Tensor) -> tf.Tensor:
-        """How many of sorted ``(batch, n)`` leaves are less than ``(batch, m)``."""
-        return tf.searchsorted(leaves, tf.minimum(bounds, self.end), side="left")
+    def __init__(self, tree: Tree, exclude: tf.Tensor) -> None:
+        self.depth, end = tree.depth, 2**tree.depth
+        leaves = tf.gather(tree.leaf_of, exclude)
+        leaves = tf.where(exclude >= tree.first, leaves, end)
+        leaves = tf.sort(tf.pad(leaves, _COLUMN, constant_values=end), axis=1)
+        self.excluded = tf.sort(tf.where(_again(leaves), end, leaves), axis=1)
 
     def lead_on(self, level: int, codes: tf.Tensor, below: tf.Tensor) -> tf.Tensor:
         """Whether a node leads to an answer.
@@ -59,20 +41,11 @@ class Open:
         Returns:
             ``(batch, nodes)`` bool.
         """
-        height = self.tree.depth - level
+        height = self.depth - level
         start = tf.bitwise.left_shift(codes, height)
         bounds = tf.concat([start, start + 2**height], axis=1)
-
-        def within(leaves: tf.Tensor) -> tf.Tensor:
-            before, upto = tf.split(self._before(leaves, bounds), 2, axis=1)
-            return upto - before
-
-        left = tf.where(
-            self.restricted[:, None],
-            within(self.named),
-            below - within(self.excluded),
-        )
-        return left > 0
+        before, upto = tf.split(tf.searchsorted(self.excluded, bounds), 2, axis=1)
+        return below > upto - before
 
 
 def beam_search(
@@ -85,8 +58,8 @@ def beam_search(
     """Zhu et al. 2018, Algorithm 1: the best nodes of a level, then their children.
 
     Only nodes that lead to an answer are kept. Such a node has such a child, so a
-    search comes back with ``max(beam, k)`` answers before the cut to k, or with all
-    there are. Levels that the beam holds whole are passed over.
+    search comes back with k answers, or with all there are. Levels that the beam holds
+    whole are passed over.
 
     Args:
         tree: The tree.
@@ -101,7 +74,7 @@ def beam_search(
     """
     width = tf.maximum(beam, k)
     start = min(beam.bit_length() - 1, tree.depth)
-    batch = tf.size(paths.restricted)
+    batch = tf.shape(paths.excluded)[0]
     codes = tf.repeat(tf.range(2**start)[None], batch, axis=0)
     below = tf.constant(arrange.sizes(tree.items, start), tf.int32)
     below = tf.repeat(below[None], batch, axis=0)
@@ -112,11 +85,50 @@ def beam_search(
         usable = paths.lead_on(level, codes, below) & tf.math.is_finite(scores)
         scores = tf.where(usable, scores, -float("inf"))
         scores, codes, below = _best(scores, width, codes, below)
-    short = tf.maximum(k - tf.shape(scores)[1], 0)
-    scores = tf.pad(scores, [[0, 0], [0, short]], constant_values=-float("inf"))
-    items = tf.pad(tf.gather(tree.item_of, codes), [[0, 0], [0, short]])
-    scores, items = scores[:, :k], items[:, :k]
-    return tf.where(tf.math.is_inf(scores), 0, items), scores
+    return _answers(tf.gather(tree.item_of, codes), scores, k)
+
+
+def best_named(
+    score: Callable[[tf.Tensor], tf.Tensor],
+    candidates: tf.Tensor,
+    exclude: tf.Tensor,
+    first: int,
+    k: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The k best of named items, every one of them scored.
+
+    Args:
+        score: Item indices ``(batch, any)`` to scores ``(batch, any)`` float32.
+        candidates: ``(batch, any)`` int32 item indices, 0 is padding.
+        exclude: ``(batch, any)`` int32 item indices never to return, 0 is padding.
+        first: Index of the first item.
+        k: Scalar int32.
+
+    Returns:
+        As :func:`beam_search`.
+    """
+    items = tf.sort(candidates, axis=1)
+    excluded = tf.sort(tf.pad(exclude, _COLUMN), axis=1)
+    before, upto = (tf.searchsorted(excluded, n) for n in (items, items + 1))
+    usable = (items >= first) & ~_again(items) & (before == upto)
+    scores = score(items)
+    usable &= tf.math.is_finite(scores)
+    return _answers(items, tf.where(usable, scores, -float("inf")), k)
+
+
+def _again(ascending: tf.Tensor) -> tf.Tensor:
+    """``(batch, any)`` bool: whether an entry of a row is the one before it again."""
+    return tf.pad(ascending[:, 1:] == ascending[:, :-1], [[0, 0], [1, 0]])
+
+
+def _answers(
+    items: tf.Tensor, scores: tf.Tensor, k: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The k best ``(batch, k)`` items, 0 where no score was finite, and scores."""
+    scores, items = _best(scores, k, items)
+    short = [[0, 0], [0, k - tf.shape(scores)[1]]]
+    scores = tf.pad(scores, short, constant_values=-float("inf"))
+    return tf.where(tf.math.is_inf(scores), 0, tf.pad(items, short)), scores
 
 
 def _best(scores: tf.Tensor, width: tf.Tensor, *of: tf.Tensor) -> list[tf.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tfrec.models.config import Tune
 from tfrec.models.families import PAIRS, BatchLoss, Tensors, cosine_to_all
 from tfrec.models.retrieval._nodes import NodeNetwork, check, history_of
 from tfrec.trees import arrange
-from tfrec.trees.beam import Open, beam_search
+from tfrec.trees.beam import Open, beam_search, best_named
 from tfrec.trees.learning import TreeLearning
 from tfrec.trees.tree import Tree
 
@@ -36,24 +37,27 @@ class TreeDeepMatch(BatchLoss, Recommender):
 
         logit(n | u) = MLP([z_1(n); ...; z_W(n); e_n; other columns])
 
-    with the windows z of the history as the node sees them, see
+    with the windows z of the history, averaged as the node sees them, see
     :class:`tfrec.layers.windows.WindowedAttention`. An item of the history has the
     vector of its leaf. An event makes its item and the item's ancestors positives, and
     nodes of each level, drawn uniformly without the positive, negatives; the loss of an
     event is the log loss added up over all these nodes (equation 4). :meth:`search` is
-    Algorithm 1: level by level the best ``beam`` nodes, and of those the children. The
-    first tree is laid by category, and, with ``learn_tree``, trees after it by k-means
-    on the learned leaves (section 3.3).
+    Algorithm 1: level by level the best ``beam`` nodes, and of those the children. A
+    query that names candidates has them all scored instead. The first tree is laid by
+    category, and, with ``learn_tree``, trees after it by k-means on the learned leaves
+    (section 3.3).
 
     Differs from the paper: windows are counts of entries, latest first, as histories
-    have no times. The activation unit takes the product entry by entry, where the paper
-    draws an outer one. One logit stands for the softmax over two. All leaves are on one
-    level. How many negatives a level gets, which the paper says to be more near the
-    leaves, is in proportion to its number. A new tree keeps the network and the leaves'
-    vectors, and its inner nodes start as the mean of the leaves below them, which the
-    network can score already, instead of from nothing; Adam's moments of the old ones
-    stay. User-side and context columns are read where the spec has them; the paper has
-    none. Without ``category`` the first tree is random.
+    have no times; the average of one is over the entries it has, where the authors'
+    code divides by its length. The activation unit takes the product entry by entry, as
+    that code does, where the paper draws an outer one. One logit stands for the softmax
+    over two. All leaves are on one level. How many negatives a level gets, which the
+    paper says to be more near the leaves, is in proportion to its number. A new tree
+    keeps the network and the leaves' vectors, and its inner nodes start as the mean of
+    the leaves below them, which the network can score already, instead of from nothing;
+    Adam's moments of the old ones stay. User-side and context columns are read where
+    the spec has them; the paper has none. Without ``category`` the first tree is
+    random.
 
     Args:
         spec: The columns, among them a ``Sequence`` of the item column, whose items
@@ -219,21 +223,24 @@ class TreeDeepMatch(BatchLoss, Recommender):
 
     def catalogue_scores(self, features: Tensors, state: Tensors) -> tf.Tensor:
         """Scores of all leaves, by parts of the catalogue."""
-        inputs = self.lookup(features)
         items = self.lookup(state)[self.spec.item]
-        count = tf.size(items)
+        scores = self._leaf_scores(self.lookup(features), items[None])
+        return tf.ensure_shape(scores, [None, self.tree.items])
+
+    def _leaf_scores(self, inputs: Tensors, items: tf.Tensor) -> tf.Tensor:
+        """Item indices ``(batch or 1, n)`` to ``(batch, n)``, by parts of n."""
+        count = tf.shape(items)[1]
         batch = tf.shape(inputs[self.query_columns[0]])[0]
         size = tf.clip_by_value(AT_ONCE // tf.maximum(batch, 1), 1, count)
 
         def part(start: tf.Tensor) -> tf.Tensor:
-            some = tf.gather(items, tf.minimum(start + tf.range(size), count - 1))
-            return self._logits(inputs, self.leaves(some)[None])
+            places = tf.minimum(start + tf.range(size), count - 1)
+            return self._logits(inputs, self.leaves(tf.gather(items, places, axis=1)))
 
         scores = tf.map_fn(
             part, tf.range(0, count, size), fn_output_signature=tf.float32
         )
-        scores = tf.reshape(tf.transpose(scores, [1, 0, 2]), [batch, -1])
-        return tf.ensure_shape(scores[:, :count], [None, self.tree.items])
+        return tf.reshape(tf.transpose(scores, [1, 0, 2]), [batch, -1])[:, :count]
 
     def search(
         self,
@@ -243,7 +250,7 @@ class TreeDeepMatch(BatchLoss, Recommender):
         candidates: tf.Tensor,
         state: Tensors,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The walk down the tree: Algorithm 1."""
+        """The walk down the tree, Algorithm 1; rows with candidates are all scored."""
         inputs, tree = self.lookup(features), self.tree
 
         def score(level: int, codes: tf.Tensor) -> tf.Tensor:
@@ -251,8 +258,17 @@ class TreeDeepMatch(BatchLoss, Recommender):
                 return self._logits(inputs, self.inner(codes + 2**level))
             return self._logits(inputs, self.leaves(tf.gather(tree.item_of, codes)))
 
-        paths = Open(tree, exclude, candidates)
-        return beam_search(tree, score, self.config.beam, k, paths)
+        found = beam_search(tree, score, self.config.beam, k, Open(tree, exclude))
+        restricted = tf.reduce_any(candidates != 0, axis=1)[:, None]
+
+        def named() -> list[tf.Tensor]:
+            leaves = partial(self._leaf_scores, inputs)
+            exact = best_named(leaves, candidates, exclude, tree.first, k)
+            pairs = zip(exact, found, strict=True)
+            return [tf.where(restricted, new, old) for new, old in pairs]
+
+        items, scores = tf.cond(tf.reduce_any(restricted), named, lambda: [*found])
+        return items, scores
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
         """Cosine of the leaves."""

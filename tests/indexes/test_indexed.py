@@ -89,6 +89,12 @@ def test_the_export_searches_and_writes_its_vectors_once(by_id, tmp_path):
     found = served.recommend(users, 6, [["m1"]] * 3)
     assert found.item_id.tolist() == expected.item_id.tolist()
     np.testing.assert_allclose(found.score, expected.score, rtol=1e-5)
+    pairs = {
+        "user_id": tf.constant(["u0", "u9", "u0"]),
+        "movie_id": tf.constant(["m1", "m7", "rocket"]),
+    }
+    scores = served.signatures["score"](**pairs)["score"]
+    np.testing.assert_allclose(scores, [*by_id(pairs)[:2], 0.0], rtol=1e-5)
     shape = list(indexed.index.vectors.shape)
     reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
     kept = [k for k, s in reader.get_variable_to_shape_map().items() if s == shape]

@@ -77,6 +77,26 @@ def _tree(quick: bool, seed: int) -> list[Row]:
     return tree.measure((10_000, 100_000, 1_000_000), 50, seed, growth=3.0)
 
 
+def _serving(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import serving
+
+    return serving.latency(2 if quick else 5, 20 if quick else 50, seed)
+
+
+def _index_memory(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import serving
+
+    return serving.memory(100_000 if quick else 1_000_000, seed)
+
+
+def _scann(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import scann
+
+    if quick:
+        return scann.measure(100_000, 300, 15, 2, seed, at_least=1.0)
+    return scann.measure(1_000_000, 1000, 30, 5, seed, at_least=5.0)
+
+
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
@@ -84,6 +104,9 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "full_ranking": _full_ranking,
     "epoch_end": _epoch_end,
     "criteo_stream": _criteo_stream,
+    "serving": _serving,
+    "index_memory": _index_memory,
+    "scann": _scann,
     "tree": _tree,
     "deepctr": _deepctr,
 }

@@ -140,6 +140,14 @@ def peak_memory() -> float:
     return peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
+def mapped_memory() -> float:
+    """Resident memory of mapped files, mostly libraries, in GB; 0 but on Linux."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    found = [line.split()[1] for line in lines if line.startswith("RssFile:")]
+    return int(found[0]) * 1024 / 1e9 if found else 0.0
+
+
 def in_fresh_process(module: str, *arguments: str) -> Any:
     """Runs ``python -m module arguments`` and reads the JSON of its last line.
 

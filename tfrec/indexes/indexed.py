@@ -21,6 +21,8 @@ class Indexed(FactorScorer):
 
     The index holds the item vectors of the moment: make another after training on. It
     is evaluated, exported and put into a :class:`~tfrec.serving.TwoStage` as any model.
+    An item is its id here, and the vectors stand in an export once: to embed an item
+    that is new, ask the model. An unknown id has a vector of zeros.
 
     Args:
         model: A model whose scores are inner products, such as ``TwoTower``.
@@ -54,22 +56,17 @@ class Indexed(FactorScorer):
                 "train it first."
             )
         model.ensure_built()
-        self._columns = model.query_columns, model.item_columns
+        self._query_columns = model.query_columns
         super().__init__(model.spec, model.config)
         self.model = model
-        self.catalogue.arrays = model.catalogue.arrays
+        self.catalogue, self.columns_layer = model.catalogue, model.columns_layer
         self.index = index or Exact()
         self.index.fit(model.catalogue_state()["item"])
 
     @property
     def query_columns(self) -> tuple[str, ...]:
         """Those of the model."""
-        return self._columns[0]
-
-    @property
-    def item_columns(self) -> tuple[str, ...]:
-        """Those of the model."""
-        return self._columns[1]
+        return self._query_columns
 
     def save(self, filepath: str | Path, **kwargs: Any) -> None:
         """Refuses: the model is saved on its own.
@@ -91,8 +88,10 @@ class Indexed(FactorScorer):
         return self.model.query(inputs)
 
     def item(self, inputs: Tensors) -> tf.Tensor:
-        """The model's."""
-        return self.model.item(inputs)
+        """Those of the index."""
+        place = inputs[self.spec.item] - self.spec.item_column.first
+        vectors = tf.gather(self.index.vectors, tf.maximum(place, 0))
+        return tf.where(place[:, None] < 0, 0.0, vectors)
 
     def cold(self, features: Tensors, strangers: tf.Tensor) -> tf.Tensor:
         """The model's."""

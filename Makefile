@@ -10,15 +10,17 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.10 p
 	2>/dev/null && echo $$p && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 PACKAGING := setup.cfg pyproject.toml
+EXTRAS ?= dev
 # Two processes; what one has left to do the other takes.
 PYTEST ?= -n 2 --dist worksteal
 
-.PHONY: demo test lint types bench help
+.PHONY: demo test test-ann lint types bench help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   real MovieLens: train, compare, export, serve (5 minutes)"
 	@echo "make test   the test suite (15 minutes on two cores)"
+	@echo "make test-ann  models and indexes with ScaNN, in .venv-ann"
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
 
 demo: $(VENV)/demo.stamp
@@ -26,6 +28,11 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PYTEST)
+
+# ScaNN needs a TensorFlow of its own, the oldest that tfrec works with.
+test-ann:
+	$(MAKE) test VENV=.venv-ann EXTRAS=dev,ann \
+		PYTEST='$(PYTEST) tests/indexes tests/parity tests/contract.py'
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -52,5 +59,5 @@ $(VENV)/demo.stamp: $(VENV)/venv.stamp $(PACKAGING)
 
 $(VENV)/dev.stamp: $(VENV)/venv.stamp $(PACKAGING)
 	@echo "Installing tfrec, TensorFlow and the test tools into $(VENV), once."
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[$(EXTRAS)]'
 	@touch $@

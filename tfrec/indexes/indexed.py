@@ -30,8 +30,7 @@ class Indexed(FactorScorer):
 
     Raises:
         ValueError: The model has no vectors, or has met no data, or its items make no
-            such index.
-        ModuleNotFoundError: The index needs a library that is not installed.
+            such index, or the index needs a library that is not installed.
 
     Example:
         >>> indexed = Indexed(two_tower, Scann())

@@ -43,8 +43,8 @@ class Scann(tf.Module):
         """Divides and quantises ``(items, dim)`` float32 vectors.
 
         Raises:
-            ModuleNotFoundError: ScaNN is not installed, or not for this TensorFlow.
-            ValueError: There are too few items, or too few for the leaves.
+            ValueError: ScaNN is not installed, or not for this TensorFlow; there are
+                too few items, or too few for the leaves.
         """
         library, items = scann_operations(), int(vectors.shape[0])
         leaves = self.leaves or max(1, round(float(np.sqrt(items))))
@@ -110,12 +110,12 @@ def scann_operations() -> ModuleType:
     """Loads ScaNN's operations into TensorFlow.
 
     Raises:
-        ModuleNotFoundError: ScaNN is not installed, or not for this TensorFlow.
+        ValueError: ScaNN is not installed, or not for this TensorFlow.
     """
     try:
         from scann.scann_ops.py import scann_ops
     except (ImportError, tf.errors.OpError) as why:
-        raise ModuleNotFoundError(
+        raise ValueError(
             "ScaNN is not installed, or not for this TensorFlow: run pip install "
             "'tfrec[ann]', which brings the TensorFlow it works with."
         ) from why

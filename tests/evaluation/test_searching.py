@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tfrec.evaluation import Evaluator, FullRanking, RankingCallback, searching
+from tfrec.evaluation.full import search_recall
+from tfrec.evaluation.ranking import Seen
 from tfrec.models.retrieval.tree_deep_match import TreeDeepMatch
 
 
@@ -50,7 +52,7 @@ def test_a_narrow_search_is_what_is_measured(data, test, monkeypatch):
 def test_seen_items_are_never_found(data, test):
     """With all items asked for, those left are found and nothing else."""
     model = model_of(data, beam=1)
-    seen = searching.Seen.of(test.past)
+    seen = Seen.of(test.past)
     users = np.unique(test.user)
     ranked = searching.Searcher(model, 30)(
         users,
@@ -64,6 +66,29 @@ def test_seen_items_are_never_found(data, test):
         assert set(found) - {-1} == set(range(30)) - taken
         assert np.all(found[30 - len(taken) :] == -1)
         np.testing.assert_array_equal(np.isneginf(ranked.scores[row]), found == -1)
+
+
+def test_recall_of_a_search_is_the_share_of_the_exact_answer_it_finds(data, test):
+    wide, narrow = (model_of(data, beam) for beam in (32, 1))
+    protocol = FullRanking((1, 3))
+    assert search_recall(wide, test, protocol) == 1
+    users = np.unique(test.user)
+    queries = test.queries(users, narrow.query_columns)
+    scores = narrow.catalogue_scores(queries, narrow.catalogue_state()).numpy()
+    none = np.zeros((len(users), 0), np.int32)
+    seen = Seen.of(test.past)
+    shares = []
+    for row, user in enumerate(users):
+        taken = seen.columns[seen.start[user] : seen.start[user + 1]]
+        scores[row, taken] = -np.inf
+        one = {name: values[row : row + 1] for name, values in queries.items()}
+        found, _ = narrow.search(
+            one, 3, (taken + 2)[None], none[row : row + 1], narrow.catalogue_state()
+        )
+        best = np.argsort(-scores[row])[:3] + 2
+        shares.append(np.isin(best, found).mean())
+    assert 0 < np.mean(shares) < 1
+    assert search_recall(narrow, test, protocol) == pytest.approx(np.mean(shares))
 
 
 def test_it_searches_anew_after_every_epoch(data, test):

@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +157,7 @@ def measure(
         seconds.append(time.perf_counter() - start)
         found = evaluator.evaluate(model).metrics
         scores.append({metric: found[metric] for metric in bench.metrics})
+        scores[-1] |= _exactly(model, bench)
         if each is not None:
             best = max((r for _, r in each.results), key=lambda r: r[bench.metrics[0]])
             scores[-1] |= {f"best {metric}": best[metric] for metric in bench.metrics}
@@ -192,6 +193,22 @@ def measure(
         "seconds": round(float(np.mean(seconds)), 1),
         "command": f"tfrec bench published --only {target.row} --seeds {seeds}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+    }
+
+
+def _exactly(model: Any, bench: Task) -> dict[str, float]:
+    """Of a model that searches: metrics without a search, and what the search finds."""
+    from tfrec.evaluation import Evaluator, FullRanking
+    from tfrec.evaluation.full import search_recall
+
+    if not model.searches or not isinstance(bench.protocol, FullRanking):
+        return {}
+    protocol = replace(bench.protocol, exact=True)
+    exact = Evaluator(bench.test, protocol).evaluate(model).metrics
+    share = search_recall(model, bench.test, protocol)
+    return {
+        **{f"exact {metric}": exact[metric] for metric in bench.metrics},
+        f"of exact top {max(protocol.cutoffs)}": share,
     }
 
 

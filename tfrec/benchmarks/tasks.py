@@ -15,6 +15,7 @@ from tfrec.errors import did_you_mean
 from tfrec.evaluation.protocols import (
     BinaryClassification,
     EventRanking,
+    FullRanking,
     Protocol,
     SampledNegatives,
 )
@@ -92,6 +93,21 @@ def watch_time(data_dir: str | Path | None) -> Task:
         test=test,
         protocol=SampledNegatives(k=10, watch_time=True),
         metrics=("weighted_loss", "ndcg@10"),
+        valid=valid,
+    )
+
+
+def movielens_1m_histories(data_dir: str | Path | None) -> Task:
+    """MovieLens 1M, each user's last event; the ten events before and the genres."""
+    data = datasets.load("movielens/1m", data_dir, history=10)
+    train, valid, test = data.split("leave_last_out")
+    return Task(
+        title="ML-1M, leave last out",
+        spec=data.spec.select("history", "genres"),
+        train=train,
+        test=test,
+        protocol=FullRanking(k=20),
+        metrics=("recall@20", "ndcg@20"),
         valid=valid,
     )
 
@@ -182,12 +198,27 @@ def _movies_by_title(data: Interactions) -> Interactions:
     )
 
 
+def gowalla(data_dir: str | Path | None) -> Task:
+    """Gowalla in LightGCN's split: all places ranked for each user."""
+    split = datasets.load("gowalla", data_dir)
+    return Task(
+        title="Gowalla, LightGCN's split",
+        spec=split.train.spec,
+        train=split.train,
+        test=split.test,
+        protocol=FullRanking(k=20),
+        metrics=("recall@20", "ndcg@20"),
+    )
+
+
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
     "watch_time": watch_time,
+    "movielens_1m_histories": movielens_1m_histories,
     "amazon_sports": amazon_sports,
     "movielens_100k_top100": movielens_100k_top100,
+    "gowalla": gowalla,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tfrec import metrics
 from tfrec.evaluation.protocols import FullRanking
-from tfrec.evaluation.ranking import Ranked, Ranker, Seen, hits
+from tfrec.evaluation.ranking import SCORE_MEMORY, Ranked, Ranker, Seen, hits
 from tfrec.evaluation.result import Result, summarise
 from tfrec.evaluation.searching import Searcher
 
@@ -150,8 +150,7 @@ def evaluate(
         ValueError: The model gives items no finite score.
     """
     seen = Seen.of(past_of(data)) if protocol.exclude_seen else None
-    queries = partial(data.queries, names=tuple(model.query_columns))
-    ranked = ranker(truth.users, queries, model.catalogue_state(), seen)
+    ranked = _ranked(model, data, truth, ranker, seen)
     _check_complete(name, truth, ranked, seen)
     found = hits(ranked.columns, truth.users, truth.relevant, truth.items)
 
@@ -184,6 +183,45 @@ def evaluate(
         user=truth.users,
         per_user=per_user,
     )
+
+
+def search_recall(
+    model: Recommender, data: Interactions, protocol: FullRanking
+) -> float:
+    """How much of the exact answer a model's search finds.
+
+    Args:
+        model: A model that searches.
+        data: Validation or test part of a split, whose users ask.
+        protocol: Who asks, what is left out, and, as its largest cutoff, for how many.
+
+    Returns:
+        Mean share, over users, of the k items with the best scores that are among the k
+        found, 0 to 1.
+
+    Raises:
+        ValueError: As :func:`truth_of` and :func:`make_ranker`.
+    """
+    truth = truth_of(data, protocol)
+    seen = Seen.of(past_of(data)) if protocol.exclude_seen else None
+    found, best = (
+        _ranked(model, data, truth, make_ranker(model, how, SCORE_MEMORY), seen).columns
+        for how in (replace(protocol, exact=False), replace(protocol, exact=True))
+    )
+    row = np.arange(len(best))[:, None] * truth.items
+    both = np.isin(row + best, (row + found)[found >= 0]) & (best >= 0)
+    return float(np.mean(both.sum(axis=1) / np.maximum((best >= 0).sum(axis=1), 1)))
+
+
+def _ranked(
+    model: Recommender,
+    data: Interactions,
+    truth: Truth,
+    ranker: Ranker | Searcher,
+    seen: Seen | None,
+) -> Ranked:
+    queries = partial(data.queries, names=tuple(model.query_columns))
+    return ranker(truth.users, queries, model.catalogue_state(), seen)
 
 
 def _check_complete(name: str, truth: Truth, ranked: Ranked, seen: Seen | None) -> None:

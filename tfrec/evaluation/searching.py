@@ -36,12 +36,8 @@ class Searcher:
         column = model.spec.item_column
         check_k(k, column.size - column.first)
         self.first, self.k = column.first, k
-        self._search = tf.function(
-            lambda features, exclude, none, state: model.search(
-                features, tf.constant(k), exclude, none, state
-            ),
-            reduce_retracing=True,
-        )
+        self._model = model
+        self._graph: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
 
     def __call__(
         self,
@@ -51,20 +47,39 @@ class Searcher:
         seen: Seen | None = None,
     ) -> Ranked:
         """Ranks for users; see :class:`~tfrec.evaluation.ranking.Ranker`."""
+        if self._graph is None:
+            self._graph = self._trace(queries(users[:1]), state)
         columns = np.empty((len(users), self.k), np.int32)
         scores = np.empty((len(users), self.k), np.float32)
         for start in range(0, len(users), ROWS):
             block = slice(start, start + ROWS)
             some = users[block]
-            exclude = self._padded(some, seen)
-            none = np.zeros((len(some), 0), np.int32)
             features = tf.nest.map_structure(tf.constant, queries(some))
-            found, values = self._search(
-                features, tf.constant(exclude), tf.constant(none), state
-            )
+            exclude = tf.constant(self._padded(some, seen))
+            found, values = self._graph(features, exclude, state)
             columns[block] = np.where(found > 0, found - self.first, -1)
             scores[block] = values
         return Ranked(columns, scores)
+
+    def _trace(self, features: Columns, state: Tensors) -> Callable:
+        def free_batch(value: np.ndarray) -> tf.TensorSpec:
+            return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+
+        signature = [
+            tf.nest.map_structure(free_batch, features),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.nest.map_structure(tf.type_spec_from_value, state),
+        ]
+
+        @tf.function(input_signature=signature)
+        def graph(
+            features: Tensors, exclude: tf.Tensor, state: Tensors
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            none = tf.zeros([tf.shape(exclude)[0], 0], tf.int32)
+            k = tf.constant(self.k)
+            return self._model.search(features, k, exclude, none, state)
+
+        return graph
 
     def _padded(self, users: np.ndarray, seen: Seen | None) -> np.ndarray:
         """``(users, longest)`` int32 item indices never to return, padded with 0."""

@@ -63,26 +63,27 @@ class WindowedAttention(keras.layers.Layer):
         self, history: tf.Tensor, mask: tf.Tensor, candidates: tf.Tensor
     ) -> tf.Tensor:
         """``(batch, length, candidates)``: how much an entry matters; 0 for padding."""
-        # The hidden layer is linear in [h; 1] once c is known: one product with a
-        # matrix of each candidate, and no joined vector is ever held. PReLU is
+        # The hidden layer is linear in [c; 1] once h is known: one product with a
+        # matrix of each entry, and no joined vector is ever held. PReLU is
         # alpha x + (1 - alpha) relu(x), whose linear part needs no hidden layer.
         weights = (self.kernel, self.bias, self.alpha, self.last_kernel, self.last_bias)
         history, candidates, kernel, bias, alpha, last, last_bias = (
             tf.cast(x, self.compute_dtype) for x in (history, candidates, *weights)
         )
         last = last[:, 0]
-        entry, other, product = tf.split(kernel, 3)
-        columns = tf.transpose(candidates, [0, 2, 1])[..., None]
-        slope = columns * product[:, None] + entry[:, None]
-        fixed = tf.tensordot(candidates, other, 1) + bias
-        matrix = tf.concat([slope, fixed[:, None]], axis=1)
-        entries = tf.concat([history, tf.ones_like(history[..., :1])], axis=2)
-        shape, length = tf.shape(matrix), tf.shape(entries)[1]
-        hidden = tf.matmul(entries, tf.reshape(matrix, [shape[0], shape[1], -1]))
-        hidden = tf.nn.relu(tf.reshape(hidden, [-1, self.units]))
-        logits = tf.linalg.matvec(hidden, (1 - alpha) * last)
-        logits = tf.reshape(logits, [-1, length, shape[2]])
-        logits += tf.matmul(entries, tf.linalg.matvec(matrix, alpha * last)) + last_bias
+        entry, other, product = (tf.transpose(w) for w in tf.split(kernel, 3))
+        slope = history[:, None] * product[:, None] + other[:, None]
+        fixed = tf.matmul(entry, history, transpose_b=True) + bias[:, None]
+        matrix = tf.concat([slope, fixed[..., None]], axis=3)
+        shape = tf.shape(matrix)  # (batch, units, length, dim + 1)
+        nodes = tf.concat([candidates, tf.ones_like(candidates[..., :1])], axis=2)
+        rows = tf.reshape(matrix, [shape[0], shape[1] * shape[2], matrix.shape[3]])
+        hidden = tf.nn.relu(tf.matmul(rows, nodes, transpose_b=True))
+        hidden = tf.reshape(hidden, [shape[0], shape[1], -1])
+        logits = tf.matmul(((1 - alpha) * last)[None, None], hidden)
+        logits = tf.reshape(logits, [shape[0], shape[2], -1])
+        linear = tf.tensordot(matrix, alpha * last, [[1], [0]])
+        logits += tf.matmul(linear, nodes, transpose_b=True) + last_bias
         return tf.where(mask[:, :, None], logits, tf.zeros_like(logits))
 
     def call(

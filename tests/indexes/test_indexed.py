@@ -117,6 +117,21 @@ def test_recall_counts_what_is_missed(model):
     assert 0 < found < 1
 
 
+def test_recall_leaves_out_what_popularity_answers(by_id):
+    class Blind(Exact):
+        """Sees the last items alone, of which nobody asks for the best."""
+
+        def search(self, queries, wanted, first):
+            return super().search(-queries, wanted, first)
+
+    blind = Indexed(by_id, Blind())
+    known = blind.recall({"user_id": ["u0", "u1"]}, 5)
+    assert known < 1
+    assert blind.recall({"user_id": ["u0", "nobody", "u1"]}, 5) == known
+    with pytest.raises(ValueError, match="nothing is known of these 1 queries, so popul"):
+        blind.recall({"user_id": ["nobody"]}, 5)
+
+
 def test_it_has_the_histories_of_its_model(data):
     model = YouTubeDNN(data.spec.select("history"), dim=4, layers=(8,))
     model.adapt(data.with_spec(model.spec))

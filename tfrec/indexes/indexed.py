@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +132,21 @@ class Indexed(FactorScorer):
 
         Returns:
             Mean share of the k items of largest inner product that are among the k
-            found, 0 to 1.
+            found, 0 to 1, over the queries of which something is known.
 
         Raises:
-            ValueError: As :meth:`recommend`.
+            ValueError: As :meth:`recommend`, or nothing is known of any query.
         """
-        exact = Indexed(self.model)
-        pairs = zip(
-            self.recommend(features, k, drop_seen=False).item_id,
-            exact.recommend(features, k, drop_seen=False).item_id,
-            strict=True,
-        )
-        return float(np.mean([np.isin(best, found).mean() for found, best in pairs]))
+        with warnings.catch_warnings():  # of queries that popularity answers
+            warnings.simplefilter("ignore", UserWarning)
+            found, exact = (
+                model.recommend(features, k, drop_seen=False)
+                for model in (self, Indexed(self.model))
+            )
+        if found.cold.all():
+            raise ValueError(
+                f"nothing is known of these {len(found.cold)} queries, so popularity "
+                "answers and not the index: ask for users with events."
+            )
+        pairs = zip(exact.item_id[~exact.cold], found.item_id[~found.cold], strict=True)
+        return float(np.mean([np.isin(best, near).mean() for best, near in pairs]))

@@ -112,6 +112,13 @@ def test_the_clusters_depend_on_the_seed_alone():
     assert np.any(once != other)
 
 
+def test_vectors_of_a_training_that_diverged_are_refused():
+    vectors = np.ones((5, 2))
+    vectors[[1, 3], 0] = np.nan, np.inf
+    with pytest.raises(ValueError, match="2 of 5 vectors are not finite, .* Lower the"):
+        arrange.by_clusters(vectors, 0)
+
+
 def test_similar_items_get_near_leaves():
     """Halving along a line that is the first of many directions finds the line."""
     rng = np.random.default_rng(2)

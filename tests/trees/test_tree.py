@@ -44,13 +44,19 @@ def test_ancestors_are_the_leaf_without_its_last_bits(tree):
 @pytest.mark.parametrize(
     ("negatives", "expected"),
     [
-        (30, (1, 3, 6, 8, 10)),  # 2 for each level's number; the first has one other
+        (30, (1, 3, 6, 8, 10)),  # 20 of 1, 2, 3, 4, and 10; the first has one other
+        (60, (1, 3, 7, 15, 20)),
+        (24, (1, 3, 5, 6, 8)),
         (1, (1, 1, 1, 1, 1)),
         (1000, (1, 3, 7, 15, 20)),  # all others of a level
     ],
 )
 def test_levels_get_more_negatives_the_nearer_to_the_leaves(tree, negatives, expected):
     assert tree.counts(negatives) == expected
+
+
+def test_leaves_get_a_third_of_the_negatives_however_deep_the_tree():
+    assert Tree(FIRST, FIRST + 1000).counts(90) == (1, 3, 4, 5, 7, 8, 9, 11, 12, 30)
 
 
 def test_negatives_are_uniform_on_their_level_and_never_the_ancestor(tree):

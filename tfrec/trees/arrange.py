@@ -66,7 +66,16 @@ def by_clusters(vectors: np.ndarray, seed: int) -> np.ndarray:
 
     Returns:
         ``(items,)`` int64 item numbers.
+
+    Raises:
+        ValueError: A vector is not finite.
     """
+    lost = int(np.sum(~np.isfinite(vectors).all(axis=1)))
+    if lost:
+        raise ValueError(
+            f"{lost} of {len(vectors)} vectors are not finite, so no tree can be "
+            "learned from them: has training diverged? Lower the learning rate."
+        )
     rng = np.random.default_rng(seed)
     items = len(vectors)
     order = rng.permutation(items)

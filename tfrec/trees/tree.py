@@ -82,13 +82,15 @@ class Tree(keras.layers.Layer):
     def counts(self, negatives: int) -> tuple[int, ...]:
         """How many of ``negatives`` each level gets, levels 1 to depth.
 
-        More the nearer to the leaves, in proportion to the level; at least one, and no
-        more than there are other nodes.
+        The leaves a third, as in the authors' configuration, and the levels above the
+        rest in proportion to their number; at least one, and no more than there are
+        other nodes.
         """
-        share = negatives / (self.depth * (self.depth + 1) / 2)
-        others = [2**level - 1 for level in range(1, self.depth)] + [self.items - 1]
-        wanted = (max(1, round(share * level)) for level in range(1, self.depth + 1))
-        return tuple(min(pair) for pair in zip(wanted, others, strict=True))
+        inner = np.arange(1, self.depth)
+        share = inner / max(1, inner.sum()) * 2 / 3
+        wanted = np.maximum(1, np.round(negatives * np.append(share, 1 / 3)))
+        others = np.append(2**inner, self.items) - 1
+        return tuple(np.minimum(wanted, others).astype(int).tolist())
 
     def negatives(
         self, items: tf.Tensor, counts: tuple[int, ...], seed: tf.Tensor

@@ -51,13 +51,13 @@ class TreeDeepMatch(BatchLoss, Recommender):
     have no times; the average of one is over the entries it has, where the authors'
     code divides by its length. The activation unit takes the product entry by entry, as
     that code does, where the paper draws an outer one. One logit stands for the softmax
-    over two. All leaves are on one level. How many negatives a level gets, which the
-    paper says to be more near the leaves, is in proportion to its number. A new tree
-    keeps the network and the leaves' vectors, and its inner nodes start as the mean of
-    the leaves below them, which the network can score already, instead of from nothing;
-    Adam's moments of the old ones stay. User-side and context columns are read where
-    the spec has them; the paper has none. Without ``category`` the first tree is
-    random.
+    over two. All leaves are on one level. Of the negatives, of which the paper says
+    there are more near the leaves, a third are leaves, as in that code, and the levels
+    above share the rest in proportion to their number. A new tree keeps the network and
+    the leaves' vectors, and its inner nodes start as the mean of the leaves below them,
+    which the network can score already, instead of from nothing; Adam's moments of the
+    old ones stay. User-side and context columns are read where the spec has them; the
+    paper has none. Without ``category`` the first tree is random.
 
     Args:
         spec: The columns, among them a ``Sequence`` of the item column, whose items

@@ -24,7 +24,12 @@ def measured(data, monkeypatch):
 
 def test_beside_a_search_stands_the_ranking_of_everything(measured):
     wide = measured("tree_deep_match", beam=32)
-    assert set(wide) == {"recall@5", "exact recall@5", "of exact top 5"}
+    assert set(wide) == {
+        "recall@5",
+        "exact recall@5",
+        "of exact top 1",
+        "of exact top 5",
+    }
     assert wide["recall@5"]["mean"] == wide["exact recall@5"]["mean"] > 0
     assert wide["of exact top 5"]["mean"] == 1
     narrow = measured("tree_deep_match", beam=1)

@@ -71,13 +71,13 @@ def test_seen_items_are_never_found(data, test):
 def test_recall_of_a_search_is_the_share_of_the_exact_answer_it_finds(data, test):
     wide, narrow = (model_of(data, beam) for beam in (32, 1))
     protocol = FullRanking((1, 3))
-    assert search_recall(wide, test, protocol) == 1
+    assert search_recall(wide, test, protocol) == {1: 1, 3: 1}
     users = np.unique(test.user)
     queries = test.queries(users, narrow.query_columns)
     scores = narrow.catalogue_scores(queries, narrow.catalogue_state()).numpy()
     none = np.zeros((len(users), 0), np.int32)
     seen = Seen.of(test.past)
-    shares = []
+    shares: dict[int, list[float]] = {1: [], 3: []}
     for row, user in enumerate(users):
         taken = seen.columns[seen.start[user] : seen.start[user + 1]]
         scores[row, taken] = -np.inf
@@ -86,9 +86,11 @@ def test_recall_of_a_search_is_the_share_of_the_exact_answer_it_finds(data, test
             one, 3, (taken + 2)[None], none[row : row + 1], narrow.catalogue_state()
         )
         best = np.argsort(-scores[row])[:3] + 2
-        shares.append(np.isin(best, found).mean())
-    assert 0 < np.mean(shares) < 1
-    assert search_recall(narrow, test, protocol) == pytest.approx(np.mean(shares))
+        for k, of_users in shares.items():
+            of_users.append(np.isin(best[:k], found[0, :k]).mean())
+    expected = {k: np.mean(of_users) for k, of_users in shares.items()}
+    assert 0 < expected[3] < 1
+    assert search_recall(narrow, test, protocol) == pytest.approx(expected)
 
 
 def test_it_searches_anew_after_every_epoch(data, test):

@@ -115,7 +115,7 @@ def test_the_clusters_depend_on_the_seed_alone():
 def test_vectors_of_a_training_that_diverged_are_refused():
     vectors = np.ones((5, 2))
     vectors[[1, 3], 0] = np.nan, np.inf
-    with pytest.raises(ValueError, match="2 of 5 vectors are not finite, .* Lower the"):
+    with pytest.raises(ValueError, match=r"2 of 5 vectors are not finite, .* Lower"):
         arrange.by_clusters(vectors, 0)
 
 

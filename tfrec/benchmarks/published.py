@@ -205,10 +205,10 @@ def _exactly(model: Any, bench: Task) -> dict[str, float]:
         return {}
     protocol = replace(bench.protocol, exact=True)
     exact = Evaluator(bench.test, protocol).evaluate(model).metrics
-    share = search_recall(model, bench.test, protocol)
+    shares = search_recall(model, bench.test, protocol)
     return {
         **{f"exact {metric}": exact[metric] for metric in bench.metrics},
-        f"of exact top {max(protocol.cutoffs)}": share,
+        **{f"of exact top {k}": share for k, share in shares.items()},
     }
 
 

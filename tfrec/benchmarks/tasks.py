@@ -106,8 +106,8 @@ def movielens_1m_histories(data_dir: str | Path | None) -> Task:
         spec=data.spec.select("history", "genres"),
         train=train,
         test=test,
-        protocol=FullRanking(k=20),
-        metrics=("recall@20", "ndcg@20"),
+        protocol=FullRanking(k=(20, 200)),
+        metrics=("recall@20", "ndcg@20", "recall@200"),
         valid=valid,
     )
 

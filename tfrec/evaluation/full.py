@@ -187,7 +187,7 @@ def evaluate(
 
 def search_recall(
     model: Recommender, data: Interactions, protocol: FullRanking
-) -> float:
+) -> dict[int, float]:
     """How much of the exact answer a model's search finds.
 
     Args:
@@ -196,8 +196,8 @@ def search_recall(
         protocol: Who asks, what is left out, and, as its largest cutoff, for how many.
 
     Returns:
-        Mean share, over users, of the k items with the best scores that are among the k
-        found, 0 to 1.
+        For each cutoff k the mean share, over users, of the k items with the best
+        scores that are among the first k found, 0 to 1.
 
     Raises:
         ValueError: As :func:`truth_of` and :func:`make_ranker`.
@@ -209,8 +209,13 @@ def search_recall(
         for how in (replace(protocol, exact=False), replace(protocol, exact=True))
     )
     row = np.arange(len(best))[:, None] * truth.items
-    both = np.isin(row + best, (row + found)[found >= 0]) & (best >= 0)
-    return float(np.mean(both.sum(axis=1) / np.maximum((best >= 0).sum(axis=1), 1)))
+    shares = {}
+    for k in protocol.cutoffs:
+        there = best[:, :k] >= 0
+        both = np.isin((row + best)[:, :k], (row + found)[:, :k][found[:, :k] >= 0])
+        count = np.maximum(there.sum(axis=1), 1)
+        shares[k] = float(np.mean((both & there).sum(axis=1) / count))
+    return shares
 
 
 def _ranked(

@@ -118,6 +118,22 @@ def test_sampled_softmax_and_its_step(data, batch, randomise, check_step, config
     check_step(model, (batch,), weights(model), loss)
 
 
+def test_training_sees_a_part_of_each_history(data, batch, randomise):
+    model = built(data, randomise, history_dropout=0.5)
+    model.compile(run_eagerly=True)
+    history = batch["history/index"]
+    draw = tf.random.stateless_uniform(tf.shape(history), [SEED, 0])
+    thin = {**batch, "history/index": tf.where(draw < 0.5, 0, history)}
+    assert 0 < np.sum(thin["history/index"] > 0) < np.sum(history > 0)
+    trained = model.batch_loss(batch, None, training=True)
+    assert trained == model.batch_loss(thin, None, training=False)
+    assert trained != model.batch_loss(batch, None, training=False)
+    with pytest.raises(
+        ValueError, match=r"history_dropout=1\.0 must be 0 or more, and"
+    ):
+        YouTubeDNN(data.spec, history_dropout=1.0)
+
+
 def test_every_step_draws_anew(data, batch, randomise):
     model = built(data, randomise)
     model.compile(run_eagerly=True)

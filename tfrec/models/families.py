@@ -202,9 +202,12 @@ class BatchLoss(Recommender):
         """
         column, counts = self.spec.item_column, self.catalogue.counts()
         sampler = NegativeSampler(column.first, column.size, counts, alpha)
+        return sampler.draw_items(negatives, self.step_seed()), sampler
+
+    def step_seed(self) -> tf.Tensor:
+        """``(2,)`` int32, another in every step of training."""
         step = tf.cast(self.optimizer.iterations, tf.int32)
-        seed = tf.stack([tf.constant(self.config.seed), step])
-        return sampler.draw_items(negatives, seed), sampler
+        return tf.stack([tf.constant(self.config.seed), step])
 
     def _step(self, data: Any, training: bool) -> tf.Tensor:
         features, _, weight = keras.utils.unpack_x_y_sample_weight(data)

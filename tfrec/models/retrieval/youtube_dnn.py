@@ -40,8 +40,10 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
     (section 3.4).
 
     Differs from the paper: the softmax vectors v are the embeddings of the watch
-    history unless ``share_table`` is off. Example age goes in as log(1 + days). The
-    user id is not read, as in the paper; every user-side and context column is.
+    history unless ``share_table`` is off. With ``history_dropout`` training sees random
+    parts of histories, as a denoising autoencoder does. Example age goes in as
+    log(1 + days). The user id is not read, as in the paper; every user-side and context
+    column is.
 
     Args:
         spec: The columns, among them a ``Sequence`` of the item column; further
@@ -73,6 +75,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
             negatives: Items drawn for each batch, shared by its examples.
             alpha: Items are drawn in proportion to ``count ** alpha``.
             per_user: Examples of each user in an epoch; None for all.
+            history_dropout: Share of the entries of histories that training leaves out.
             example_age: Whether example age is read.
             share_table: Whether histories and softmax share the item embeddings.
             learning_rate: Of Adam.
@@ -83,6 +86,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         negatives: Annotated[int, Tune(100, 2000, log=True)] = 800
         alpha: Annotated[float, Tune(0.0, 1.0)] = 0.5
         per_user: int | None = None
+        history_dropout: Annotated[float, Tune(0.0, 0.8)] = 0.0
         example_age: bool = True
         share_table: bool = True
         learning_rate: Annotated[float, Tune(1e-4, 1e-2, log=True)] = 1e-3
@@ -98,6 +102,11 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
             self.spec, self.item_columns, config.dim, next(self.seeds), tables=shared
         )
         self.mlp = mlp((*config.layers, config.dim), self.seeds, last=None)
+        if not 0 <= config.history_dropout < 1:
+            raise ValueError(
+                f"history_dropout={config.history_dropout} must be 0 or more, and less "
+                "than 1."
+            )
         self.age_used = config.example_age and self.spec.timestamp is not None
 
     @property
@@ -137,11 +146,24 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         """``v``: ``(batch, dim)``."""
         return self.softmax(inputs)[self.spec.item]
 
+    def _thinned(self, inputs: Tensors) -> Tensors:
+        """Looked-up columns with some entries of the histories left out."""
+        rate, result = self.config.history_dropout, dict(inputs)
+        if rate > 0:
+            for name in self.query_columns:
+                if self.spec[name].kind == "sequence":
+                    shape = tf.shape(inputs[name])
+                    draw = tf.random.stateless_uniform(shape, self.step_seed())
+                    result[name] = tf.where(draw < rate, 0, inputs[name])
+        return result
+
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool
     ) -> tf.Tensor:
         """Sampled softmax: each row's own item against the shared draw."""
         inputs = self.lookup(features)
+        if training:
+            inputs = self._thinned(inputs)
         taken = inputs[self.spec.item]
         drawn, sampler = self.draw(self.config.negatives, self.config.alpha)
         candidates = tf.concat([taken, drawn], axis=0)

@@ -123,6 +123,7 @@ def test_a_walk_down_a_tree_does_not_grow_with_the_leaves():
     # Of 100 leaves all slots, 32 nodes above, twice those, and twice 50; then 3 levels.
     assert [row["nodes"] for row in rows[:2]] == [32 + 64 + 100, 32 + 64 + 4 * 100]
     assert rows[2]["target"] == "<= 3"
+    assert rows[0]["note"].endswith("the same network over every leaf, timed 2 times")
 
 
 def test_both_searches_of_the_tree_answer_with_the_same_network():

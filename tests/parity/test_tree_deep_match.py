@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec.data.views import Positives
 from tfrec.features import Categorical
+from tfrec.models.retrieval import tree_deep_match
 from tfrec.models.retrieval.tree_deep_match import TreeDeepMatch
 
 ROWS, SEED, DIM, UNITS = 6, 4, 3, 2
@@ -296,6 +297,20 @@ def test_candidates_are_ranked_exactly_however_narrow_the_beam(data, batch, rand
             alone = {name: tensor[:1] for name, tensor in batch.items()}
             some = None if taken is None else taken[:1]
             equal([part[:1] for part in found], found_by(narrow, alone, k, some))
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 30, 70, 10_000])
+def test_all_leaves_are_scored_part_by_part(
+    data, batch, randomise, monkeypatch, at_once
+):
+    """Of 6 queries and 30 items: parts of one pair, of a query, of some, of all."""
+    model = built(data, randomise)
+    monkeypatch.setattr(tree_deep_match, "AT_ONCE", at_once)
+    scores = model.catalogue_scores(batch, model.catalogue_state())
+    assert scores.shape == (ROWS, 30)
+    for item in range(30):
+        pairs = {**batch, "movie_id/index": tf.fill([ROWS], 2 + item)}
+        np.testing.assert_allclose(scores[:, item], model(pairs), rtol=1e-4, atol=1e-5)
 
 
 def test_a_longer_padding_changes_nothing(data, batch, randomise):

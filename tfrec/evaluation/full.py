@@ -197,7 +197,7 @@ def search_recall(
 
     Returns:
         For each cutoff k the mean share, over users, of the k items with the best
-        scores that are among the first k found, 0 to 1.
+        scores that are found, 0 to 1.
 
     Raises:
         ValueError: As :func:`truth_of` and :func:`make_ranker`.
@@ -209,13 +209,12 @@ def search_recall(
         for how in (replace(protocol, exact=False), replace(protocol, exact=True))
     )
     row = np.arange(len(best))[:, None] * truth.items
-    shares = {}
-    for k in protocol.cutoffs:
-        there = best[:, :k] >= 0
-        both = np.isin((row + best)[:, :k], (row + found)[:, :k][found[:, :k] >= 0])
-        count = np.maximum(there.sum(axis=1), 1)
-        shares[k] = float(np.mean((both & there).sum(axis=1) / count))
-    return shares
+    there = best >= 0
+    both = there & np.isin(row + best, (row + found)[found >= 0])
+    return {
+        k: float(np.mean(both[:, :k].sum(axis=1) / there[:, :k].sum(axis=1)))
+        for k in protocol.cutoffs
+    }
 
 
 def _ranked(

@@ -228,19 +228,32 @@ class TreeDeepMatch(BatchLoss, Recommender):
         return tf.ensure_shape(scores, [None, self.tree.items])
 
     def _leaf_scores(self, inputs: Tensors, items: tf.Tensor) -> tf.Tensor:
-        """Item indices ``(batch or 1, n)`` to ``(batch, n)``, by parts of n."""
-        count = tf.shape(items)[1]
-        batch = tf.shape(inputs[self.query_columns[0]])[0]
-        size = tf.clip_by_value(AT_ONCE // tf.maximum(batch, 1), 1, count)
+        """Item indices ``(batch or 1, n)`` to ``(batch, n)``, some queries at a time.
 
-        def part(start: tf.Tensor) -> tf.Tensor:
-            places = tf.minimum(start + tf.range(size), count - 1)
-            return self._logits(inputs, self.leaves(tf.gather(items, places, axis=1)))
+        As many as all their items fit into a part; one, and some of its items, where
+        there are too many of them.
+        """
+        lists, count = tf.unstack(tf.shape(items))
+        batch = tf.shape(inputs[self.query_columns[0]])[0]
+        rows = tf.maximum(tf.minimum(AT_ONCE // count, batch), 1)
+        size = tf.minimum(AT_ONCE // rows, count)
+        down, across = tf.math.ceil(batch / rows), tf.math.ceil(count / size)
+        down, across = tf.cast(down, tf.int32), tf.cast(across, tf.int32)
+
+        def part(number: tf.Tensor) -> tf.Tensor:
+            row = tf.minimum(number // across * rows + tf.range(rows), batch - 1)
+            column = tf.minimum(number % across * size + tf.range(size), count - 1)
+            own = {name: tf.gather(inputs[name], row) for name in self.query_columns}
+            some = tf.gather(items, tf.minimum(row, lists - 1))
+            return self._logits(own, self.leaves(tf.gather(some, column, axis=1)))
 
         scores = tf.map_fn(
-            part, tf.range(0, count, size), fn_output_signature=tf.float32
+            part, tf.range(down * across), fn_output_signature=tf.float32
         )
-        return tf.reshape(tf.transpose(scores, [1, 0, 2]), [batch, -1])[:, :count]
+        scores = tf.reshape(scores, [down, across, rows, size])
+        scores = tf.transpose(scores, [0, 2, 1, 3])
+        scores = tf.reshape(scores, [down * rows, across * size])
+        return scores[:batch, :count]
 
     def search(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -67,6 +67,45 @@ class NodeNetwork(keras.layers.Layer):
         joined = tf.reshape(tf.concat(parts, axis=-1), [-1, width])
         logits = self.mlp(joined, training=training)
         return tf.cast(tf.reshape(logits, [batch, count]), tf.float32)
+
+
+def in_parts(
+    score: Callable[[Tensors, tf.Tensor], tf.Tensor],
+    queries: Tensors,
+    items: tf.Tensor,
+    at_once: int,
+) -> tf.Tensor:
+    """Scores of items, some queries at a time, or some items of one query.
+
+    What a network computes once for a query is computed once for each part, so a part
+    has all items of as few queries as fill it.
+
+    Args:
+        score: Queries and their items ``(rows, any)`` to scores of the same shape.
+        queries: Columns of queries, each of ``(batch, ...)``.
+        items: ``(batch or 1, n)`` int32, n 1 or more.
+        at_once: Largest number of pairs in a part, 1 or more.
+
+    Returns:
+        ``(batch, n)`` float32.
+    """
+    lists, count = tf.unstack(tf.shape(items))
+    batch = tf.shape(next(iter(queries.values())))[0]
+    rows = tf.maximum(tf.minimum(at_once // count, batch), 1)
+    size = tf.minimum(at_once // rows, count)
+    down, across = (batch + rows - 1) // rows, (count + size - 1) // size
+
+    def part(number: tf.Tensor) -> tf.Tensor:
+        row = tf.minimum(number // across * rows + tf.range(rows), batch - 1)
+        column = tf.minimum(number % across * size + tf.range(size), count - 1)
+        some = {name: tf.gather(values, row) for name, values in queries.items()}
+        own = tf.gather(items, tf.minimum(row, lists - 1))
+        return score(some, tf.gather(own, column, axis=1))
+
+    scores = tf.map_fn(part, tf.range(down * across), fn_output_signature=tf.float32)
+    scores = tf.reshape(scores, [down, across, rows, size])
+    scores = tf.transpose(scores, [0, 2, 1, 3])
+    return tf.reshape(scores, [down * rows, across * size])[:batch, :count]
 
 
 def history_of(spec: FeatureSpec) -> str:

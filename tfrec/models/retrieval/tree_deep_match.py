@@ -16,7 +16,7 @@ from tfrec.models.base import Recommender
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.families import PAIRS, BatchLoss, Tensors, cosine_to_all
-from tfrec.models.retrieval._nodes import NodeNetwork, check, history_of
+from tfrec.models.retrieval._nodes import NodeNetwork, check, history_of, in_parts
 from tfrec.trees import arrange
 from tfrec.trees.beam import Open, beam_search, best_named
 from tfrec.trees.learning import TreeLearning
@@ -222,38 +222,19 @@ class TreeDeepMatch(BatchLoss, Recommender):
         return self.catalogue.items()
 
     def catalogue_scores(self, features: Tensors, state: Tensors) -> tf.Tensor:
-        """Scores of all leaves, by parts of the catalogue."""
+        """Scores of all leaves."""
         items = self.lookup(state)[self.spec.item]
         scores = self._leaf_scores(self.lookup(features), items[None])
         return tf.ensure_shape(scores, [None, self.tree.items])
 
     def _leaf_scores(self, inputs: Tensors, items: tf.Tensor) -> tf.Tensor:
-        """Item indices ``(batch or 1, n)`` to ``(batch, n)``, some queries at a time.
+        """Item indices ``(batch or 1, n)`` to ``(batch, n)``."""
+        queries = {name: inputs[name] for name in self.query_columns}
 
-        As many as all their items fit into a part; one, and some of its items, where
-        there are too many of them.
-        """
-        lists, count = tf.unstack(tf.shape(items))
-        batch = tf.shape(inputs[self.query_columns[0]])[0]
-        rows = tf.maximum(tf.minimum(AT_ONCE // count, batch), 1)
-        size = tf.minimum(AT_ONCE // rows, count)
-        down, across = tf.math.ceil(batch / rows), tf.math.ceil(count / size)
-        down, across = tf.cast(down, tf.int32), tf.cast(across, tf.int32)
+        def score(some: Tensors, of: tf.Tensor) -> tf.Tensor:
+            return self._logits(some, self.leaves(of))
 
-        def part(number: tf.Tensor) -> tf.Tensor:
-            row = tf.minimum(number // across * rows + tf.range(rows), batch - 1)
-            column = tf.minimum(number % across * size + tf.range(size), count - 1)
-            own = {name: tf.gather(inputs[name], row) for name in self.query_columns}
-            some = tf.gather(items, tf.minimum(row, lists - 1))
-            return self._logits(own, self.leaves(tf.gather(some, column, axis=1)))
-
-        scores = tf.map_fn(
-            part, tf.range(down * across), fn_output_signature=tf.float32
-        )
-        scores = tf.reshape(scores, [down, across, rows, size])
-        scores = tf.transpose(scores, [0, 2, 1, 3])
-        scores = tf.reshape(scores, [down * rows, across * size])
-        return scores[:batch, :count]
+        return in_parts(score, queries, items, AT_ONCE)
 
     def search(
         self,

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+NUMBER = "[0-9]{1,18}"
 
-def sequences(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+
+def sequences(
+    path: Path, timed: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reads ``user item item ...``, numbers with one space between, a line a user.
 
     Args:
         path: The file, plain or ``.xz``.
+        timed: Whether it is ``user item|time item|time ...``.
 
     Returns:
-        ``(events,)`` int64 users, items, and positions in the user's line from 0.
+        ``(events,)`` int64 users, items, and times; positions in the user's line from
+        0 where there are none.
 
     Raises:
         ValueError: The file is damaged, a line is of another form, or a user has two.
@@ -30,29 +36,40 @@ def sequences(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     lines = pc.split_pattern(pc.utf8_trim_whitespace(pa.array(text.split("\n"))), " ")
     lengths = pc.list_value_length(lines).to_numpy()
     words = pc.list_flatten(lines)
-    right = pc.match_substring_regex(words, "^[0-9]{1,18}$").to_numpy(
-        zero_copy_only=False
-    )
     begin = np.cumsum(lengths) - lengths
+
+    def matches(pattern: str) -> np.ndarray:
+        found = pc.match_substring_regex(words, pattern)
+        return found.to_numpy(zero_copy_only=False)
+
+    right = matches(f"^{NUMBER}[|]{NUMBER}$" if timed else f"^{NUMBER}$")
+    right[begin] = matches(f"^{NUMBER}$")[begin]
     wrong = (lengths < 2) | (np.add.reduceat(right, begin, dtype=np.int64) < lengths)
     if wrong.any():
         line = int(np.flatnonzero(wrong)[0])
         raise ValueError(
             f"{path} line {line + 1} is not a user and items, numbers with one space "
-            f"between: '{' '.join(lines[line].as_py())[:60]}'; fetch the file again."
+            f"between{', and a time after each item' if timed else ''}: "
+            f"'{' '.join(lines[line].as_py())[:60]}'; fetch the file again."
         )
-    numbers = words.cast(pa.int64()).to_numpy()
-    owners, first = np.unique(numbers[begin], return_index=True)
-    if len(owners) < len(begin):
-        line = int(np.setdiff1d(np.arange(len(begin)), first)[0])
+    is_user = np.zeros(len(words), bool)
+    is_user[begin] = True
+    owners = words.filter(pa.array(is_user)).cast(pa.int64()).to_numpy()
+    known, first = np.unique(owners, return_index=True)
+    if len(known) < len(owners):
+        line = int(np.setdiff1d(np.arange(len(owners)), first)[0])
         raise ValueError(
-            f"{path} line {line + 1} is another line of user {numbers[begin[line]]}: "
+            f"{path} line {line + 1} is another line of user {owners[line]}: "
             "fetch the file again."
         )
-    users = np.repeat(numbers[begin], lengths - 1)
-    items = np.delete(numbers, begin)
+    users = np.repeat(owners, lengths - 1)
+    events = words.filter(pa.array(~is_user))
+    if timed:
+        parts = pc.list_flatten(pc.split_pattern(events, "|")).cast(pa.int64())
+        items, times = parts.to_numpy().reshape(-1, 2).T
+        return users, items, times
     starts = np.repeat(begin - np.arange(len(begin)), lengths - 1)
-    return users, items, np.arange(len(items)) - starts
+    return users, events.cast(pa.int64()).to_numpy(), np.arange(len(users)) - starts
 
 
 def contents(path: Path) -> bytes:

@@ -92,8 +92,10 @@ def finish(
     return counted.prefetch(PREFETCH).with_options(options)
 
 
-def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
-    """Reads event columns of in-memory interactions by vectorised gather.
+def row_reader(
+    source: Interactions, names: tuple[str, ...]
+) -> Callable[[tf.Tensor], Tensors]:
+    """Returns row numbers to event columns, by vectorised gather.
 
     Args:
         source: The events.
@@ -120,6 +122,13 @@ def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
             for name, length in sequences.items():
                 block[name] = history(rows, length)
         return block
+
+    return gather
+
+
+def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
+    """Reads blocks of in-memory interactions; see :func:`row_reader`."""
+    gather = row_reader(source, names)
 
     def read(block: int, shuffle: bool, seed: tf.Tensor, per_user: int | None) -> Any:
         rows = tf.range(len(source), dtype=tf.int64)

@@ -103,19 +103,8 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
             next(self.seeds),
             tables=self.query_features.tables,
         )
-        widths = (*config.layers, config.dim)
-        self.query_tower = mlp(
-            widths, self.seeds, config.activation, None, name="query_tower"
-        )
-        # Added to every item, a bias adds the same to all logits of a query.
-        self.item_tower = mlp(
-            widths,
-            self.seeds,
-            config.activation,
-            None,
-            name="item_tower",
-            last_bias=config.similarity == "cosine",
-        )
+        self.query_tower = self._dense("query_tower")
+        self.item_tower = self._item_tower()
 
         self.frequency = None
         if config.log_q and config.frequency == "streaming":
@@ -147,6 +136,18 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
     def default_loss(self) -> keras.losses.Loss:
         """Softmax cross-entropy on logits."""
         return keras.losses.CategoricalCrossentropy(from_logits=True, reduction="none")
+
+    def _dense(self, name: str, last_bias: bool = True) -> keras.Sequential:
+        """The dense layers of a tower."""
+        config = self.config
+        widths = (*config.layers, config.dim)
+        return mlp(
+            widths, self.seeds, config.activation, None, name=name, last_bias=last_bias
+        )
+
+    def _item_tower(self) -> keras.layers.Layer:
+        # Added to every item, a bias adds the same to all logits of a query.
+        return self._dense("item_tower", self.config.similarity == "cosine")
 
     def _tower(self, features: Any, tower: Any, inputs: Tensors) -> tf.Tensor:
         vectors = features(inputs)

@@ -211,6 +211,33 @@ def gowalla(data_dir: str | Path | None) -> Task:
     )
 
 
+def cross_domain(data_dir: str | Path | None) -> Task:
+    """Kitchen for users who are known from food alone, each event among 99 drawn.
+
+    Of a fifth of the users all events in kitchen are the test, of a tenth validation;
+    what they did with food is known, also what came later.
+    """
+    data = datasets.load("amazon/food-kitchen", data_dir)
+    kitchen = data.spec["domain"].first + 1  # type: ignore[union-attr]
+    of_kitchen = np.flatnonzero(data.items["domain"] == kitchen)
+    rng = np.random.default_rng(0)
+    fate = rng.random(data.spec.user_column.size)[data.user]
+    away = data.items["domain"][data.item] == kitchen
+    train = data.take(~(away & (fate < 0.3)))
+    test = data.take(away & (fate < 0.2), past=train, train=train)
+    valid = data.take(away & (fate >= 0.2) & (fate < 0.3), past=train, train=train)
+    drawn = rng.choice(of_kitchen, (len(test), 99)).astype(np.int32)
+    return Task(
+        title="Amazon Food and Kitchen, kitchen of users known from food",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=SampledNegatives(k=10, candidates=drawn),
+        metrics=("hit_rate@10", "ndcg@10"),
+        valid=valid,
+    )
+
+
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
@@ -219,6 +246,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "amazon_sports": amazon_sports,
     "movielens_100k_top100": movielens_100k_top100,
     "gowalla": gowalla,
+    "cross_domain": cross_domain,
 }
 
 

@@ -128,7 +128,9 @@ def test_recall_leaves_out_what_popularity_answers(by_id):
     known = blind.recall({"user_id": ["u0", "u1"]}, 5)
     assert known < 1
     assert blind.recall({"user_id": ["u0", "nobody", "u1"]}, 5) == known
-    with pytest.raises(ValueError, match="nothing is known of these 1 queries, so popul"):
+    with pytest.raises(
+        ValueError, match="nothing is known of these 1 queries, so popul"
+    ):
         blind.recall({"user_id": ["nobody"]}, 5)
 
 

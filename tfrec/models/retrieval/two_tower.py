@@ -94,7 +94,7 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         super().__init__(spec, config, **hyper_parameters)
         config = self.config
         self.query_features = FeatureEmbeddings(
-            self.spec, self.query_columns, config.dim, next(self.seeds)
+            self.spec, self.static_columns, config.dim, next(self.seeds)
         )
         self.item_features = FeatureEmbeddings(
             self.spec,
@@ -117,6 +117,11 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         columns = (*self.spec.on("user"), *self.spec.on("context"))
         rest = (c.name for c in columns if c.name != self.spec.user)
         return (self.spec.user, *rest)
+
+    @property
+    def static_columns(self) -> tuple[str, ...]:
+        """Query columns that the tower of users reads."""
+        return self.query_columns
 
     @property
     def item_columns(self) -> tuple[str, ...]:

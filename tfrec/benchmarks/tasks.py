@@ -238,6 +238,22 @@ def cross_domain(data_dir: str | Path | None) -> Task:
     )
 
 
+def movielens_histories(data_dir: str | Path | None) -> Task:
+    """MovieLens, each user's last event; the forty events before."""
+    data = datasets.load("movielens", data_dir, history=40)
+    data = data.with_spec(data.spec.select("history"))
+    train, valid, test = data.split("leave_last_out")
+    return Task(
+        title=f"{data.name}, leave last out, histories of 40",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=FullRanking(k=20),
+        metrics=("recall@20", "ndcg@20"),
+        valid=valid,
+    )
+
+
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
@@ -245,6 +261,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_1m_histories": movielens_1m_histories,
     "amazon_sports": amazon_sports,
     "movielens_100k_top100": movielens_100k_top100,
+    "movielens_histories": movielens_histories,
     "gowalla": gowalla,
     "cross_domain": cross_domain,
 }

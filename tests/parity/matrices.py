@@ -1,6 +1,5 @@
 """Small user-item matrices as events, and the folder of real data."""
 
-import lzma
 import os
 import warnings
 from pathlib import Path
@@ -145,24 +144,7 @@ def ncf_numbers(cls, epochs=1, **hyper_parameters) -> tuple[float, float]:
 
 def gowalla_numbers(cls, epochs=1, **hyper_parameters) -> tuple[float, float]:
     """Recall@20 and NDCG@20 on Gowalla, the split of LightGCN, full ranking."""
-    spec = spec_of(29_858, 40_981)
-
-    def events(name: str, **past) -> Interactions:
-        with lzma.open(folder("gowalla") / name, "rt") as lines:
-            rows = [np.array(line.split(), np.int32) for line in lines]
-        lengths = [len(row) - 1 for row in rows]
-        user = np.repeat([row[0] for row in rows], lengths)
-        item = np.concatenate([row[1:] for row in rows])
-        columns = {
-            "user_id": (user + FIRST).astype(np.int32),
-            "item_id": item + np.int32(FIRST),
-            "rating": np.ones(len(user), np.float32),
-            "time": np.zeros(len(user), np.int64),
-        }
-        return Interactions(spec, columns, name="Gowalla", **past)
-
-    train = events("train.txt.xz")
-    test = events("test.txt.xz", past=train, train=train)
-    model, _ = fitted(cls, train, epochs, 4096, **hyper_parameters)
-    result = Evaluator(test, FullRanking(20)).evaluate(model)
+    split = datasets.load("gowalla", folder("gowalla").parent)
+    model, _ = fitted(cls, split.train, epochs, 4096, **hyper_parameters)
+    result = Evaluator(split.test, FullRanking(20)).evaluate(model)
     return result["recall@20"], result["ndcg@20"]

@@ -84,7 +84,7 @@ def test_an_empty_history_is_a_zero_vector(data, batch, randomise):
 
 @pytest.mark.parametrize(
     "config",
-    [{}, {"share_table": False}, {"example_age": False}, {"alpha": 0.9}],
+    [{}, {"share_table": False}, {"example_age": False}, {"alpha": 0.9}, {"l2": 0.1}],
     ids=str,
 )
 def test_sampled_softmax_and_its_step(data, batch, randomise, check_step, config):
@@ -112,7 +112,9 @@ def test_sampled_softmax_and_its_step(data, batch, randomise, check_step, config
             others = drawn[drawn != item[row]]  # a drawn own item is no negative
             logits = table[others] @ u[row] - np.log(chance[others])
             total -= own - np.log(np.exp(own) + np.exp(logits).sum())
-        return total / ROWS
+        compared = table[np.concatenate([item, drawn])]
+        squares = np.sum(u**2) / len(u) + np.sum(compared**2) / len(compared)
+        return total / ROWS + config.get("l2", 0.0) * squares
 
     assert set(drawn) & set(item)
     check_step(model, (batch,), weights(model), loss)

@@ -218,7 +218,7 @@ def cross_domain(data_dir: str | Path | None) -> Task:
     what they did with food is known, also what came later.
     """
     data = datasets.load("amazon/food-kitchen", data_dir)
-    kitchen = data.spec["domain"].first + 1  # type: ignore[union-attr]
+    kitchen = data.spec["domain"].first + 1
     of_kitchen = np.flatnonzero(data.items["domain"] == kitchen)
     rng = np.random.default_rng(0)
     fate = rng.random(data.spec.user_column.size)[data.user]

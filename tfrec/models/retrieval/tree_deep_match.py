@@ -178,10 +178,8 @@ class TreeDeepMatch(BatchLoss, Recommender):
         # An item outside the vocabulary has no leaf, and its event no weight.
         known = tf.cast(items >= first, tf.float32)
         items = tf.maximum(items, first)
-        step = tf.cast(self.optimizer.iterations, tf.int32)
-        seed = tf.stack([tf.constant(self.config.seed), step])
         counts = self.tree.counts(self.config.negatives)
-        drawn_inner, drawn_items = self.tree.negatives(items, counts, seed)
+        drawn_inner, drawn_items = self.tree.negatives(items, counts, self.step_seed())
         inner = tf.concat([self.tree.inner_rows(items), drawn_inner], axis=1)
         leaves = tf.concat([items[:, None], drawn_items], axis=1)
         nodes = tf.concat([self.inner(inner), self.leaves(leaves)], axis=1)

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrec import keras, optimizers
-from tfrec.data.views import Positives
+from tfrec.data.views import Positives, View
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.frequency import StreamingFrequency
 from tfrec.layers.mlp import mlp
@@ -129,7 +129,7 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         rest = (c.name for c in self.spec.on("item") if c.name != self.spec.item)
         return (self.spec.item, *rest)
 
-    def view(self) -> Positives:
+    def view(self) -> View:
         """Events alone: the batch supplies the negatives."""
         return Positives()
 

@@ -13,7 +13,7 @@ from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
 from tfrec.layers.precision import full_precision
-from tfrec.losses import weighted_mean
+from tfrec.losses import sum_of_squares, weighted_mean
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
@@ -76,6 +76,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
             alpha: Items are drawn in proportion to ``count ** alpha``.
             per_user: Examples of each user in an epoch; None for all.
             history_dropout: Share of the entries of histories that training leaves out.
+            l2: Weight of the squared norms of u and v, each a mean over the batch.
             example_age: Whether example age is read.
             share_table: Whether histories and softmax share the item embeddings.
             learning_rate: Of Adam.
@@ -87,6 +88,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         alpha: Annotated[float, Tune(0.0, 1.0)] = 0.5
         per_user: int | None = None
         history_dropout: Annotated[float, Tune(0.0, 0.8)] = 0.0
+        l2: Annotated[float, Tune(1e-6, 1e-1, log=True)] = 0.0
         example_age: bool = True
         share_table: bool = True
         learning_rate: Annotated[float, Tune(1e-4, 1e-2, log=True)] = 1e-3
@@ -184,7 +186,8 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
                 score_mask=compared,
                 compute_metrics=False,
             )
-        return weighted_mean(losses, weight)
+        loss = weighted_mean(losses, weight)
+        return loss + self.config.l2 * sum_of_squares(query, item) if training else loss
 
 
 def _history(spec: FeatureSpec) -> str:

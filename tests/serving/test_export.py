@@ -84,6 +84,7 @@ def test_beside_the_graph(two_tower, neumf):
         "hyper_parameters": neumf.model.config.to_dict(),
         "query_columns": ["user_id"],
         "item_columns": ["movie_id"],
+        "operations": [],
         "tfrec": tfrec.__version__,
         "tensorflow": tf.__version__,
     }

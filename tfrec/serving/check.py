@@ -30,8 +30,9 @@ import tensorflow as tf
 
 
 def load(path):
-    config = json.loads((pathlib.Path(path) / CONFIG).read_text("utf-8"))
-    if "scann" in config["operations"]:
+    config = pathlib.Path(path) / CONFIG
+    known = json.loads(config.read_text("utf-8")) if config.exists() else {}
+    if "scann" in known.get("operations", ()):
         import scann.scann_ops.py.scann_ops  # TensorFlow Serving has them built in
     return tf.saved_model.load(path)
 

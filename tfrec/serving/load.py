@@ -37,7 +37,7 @@ class Served:
         self.spec = FeatureSpec.from_json((extra / SPEC).read_text(encoding="utf-8"))
         self.config: dict[str, Any] = json.loads((extra / CONFIG).read_text("utf-8"))
         self.metrics: dict[str, Any] = json.loads((extra / METRICS).read_text("utf-8"))
-        if "scann" in self.config["operations"]:
+        if "scann" in self.config.get("operations", ()):
             scann_operations()
         self._loaded = tf.saved_model.load(str(path))
         self.signatures: dict[str, Any] = dict(self._loaded.signatures)

@@ -1,0 +1,98 @@
+"""SkipGram and CBOW: negative sampling, Mikolov et al. 2013b, eq. 4."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.models.embeddings.cbow import CBOW
+from tfrec.models.embeddings.skip_gram import SkipGram
+
+NEGATIVES = 3
+
+
+def built(cls, data, randomise, **config):
+    spec = data.spec.select("history")
+    model = cls(spec, dim=4, negatives=NEGATIVES, window=2, seed=2, **config)
+    data = data.with_spec(spec)
+    model.adapt(data)
+    model.compile()
+    randomise(model)
+    batch = next(iter(data.batches(model, 8)))
+    return model, batch
+
+
+def logistic_loss(score, hit):
+    """``- log sigmoid(score)`` of a hit, ``- log sigmoid(-score)`` of a miss."""
+    return np.log1p(np.exp(-score if hit else score))
+
+
+def pairs(name, model, batch):
+    """Predicting vectors and the items they should predict, in the model's order."""
+    v = model.inputs_table.embeddings.numpy()
+    items = batch["movie_id/index"].numpy()
+    found = []
+    for item, near in zip(items, batch["context/index"].numpy(), strict=True):
+        near = near[near > 0]
+        if name is SkipGram:
+            found += [(v[item], j) for j in near]
+        elif len(near):
+            found.append((v[near].mean(0), item))
+    return found
+
+
+@pytest.mark.parametrize("shared", [0, 5])
+@pytest.mark.parametrize("cls", [SkipGram, CBOW])
+def test_the_loss(cls, shared, data, randomise):
+    model, batch = built(cls, data, randomise, share_negatives=shared)
+    examples = pairs(cls, model, batch)
+    assert len(examples) > 4
+    drawn, _ = model.draw(shared or NEGATIVES * len(examples), 0.75)
+    drawn = drawn.numpy() if shared else drawn.numpy().reshape(-1, NEGATIVES)
+    o, total = model.outputs_table.embeddings.numpy(), 0.0
+    for row, (hidden, target) in enumerate(examples):
+        total += logistic_loss(hidden @ o[target], True)
+        for negative in drawn if shared else drawn[row]:
+            if negative != target:
+                each = NEGATIVES / shared if shared else 1.0
+                total += each * logistic_loss(hidden @ o[negative], False)
+    count = len(batch["movie_id/index"]) if cls is SkipGram else len(examples)
+    loss = model.batch_loss(batch, None, True)
+    np.testing.assert_allclose(loss, total / count, rtol=1e-5)
+
+
+def test_the_gradient_of_an_input_vector(data, randomise):
+    model, batch = built(SkipGram, data, randomise, share_negatives=6)
+    with tf.GradientTape() as tape:
+        loss = model.batch_loss(batch, None, True)
+    table = model.inputs_table.embeddings
+    gradient = tf.convert_to_tensor(tape.gradient(loss, table)).numpy()
+    drawn, o = model.draw(6, 0.75)[0].numpy(), model.outputs_table.embeddings.numpy()
+    items, expected = batch["movie_id/index"].numpy(), np.zeros_like(gradient)
+    for item, near in zip(items, batch["context/index"].numpy(), strict=True):
+        v = table.numpy()[item]
+        for target in near[near > 0]:
+            expected[item] -= o[target] / (1 + np.exp(v @ o[target]))
+            for n in drawn[drawn != target]:
+                expected[item] += NEGATIVES / 6 * o[n] / (1 + np.exp(-v @ o[n]))
+    np.testing.assert_allclose(gradient, expected / len(items), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("score", ["output", "input"])
+def test_the_score_is_that_of_the_mean_of_the_history(score, data, randomise):
+    model, _ = built(SkipGram, data, randomise, score=score)
+    history = np.array([[5, 7, 7, 0, 0, 0], [0] * 6], np.int32)
+    item = np.array([6, 6], np.int32)
+    v = model.inputs_table.embeddings.numpy()
+    o = model.outputs_table.embeddings.numpy()
+    if score == "input":
+        v = o = v / np.linalg.norm(v, axis=1, keepdims=True)
+    mean = v[[5, 7, 7]].mean(0)
+    if score == "input":
+        mean /= np.linalg.norm(mean)
+    found = model({"history/index": history, "movie_id/index": item})
+    np.testing.assert_allclose(found, [mean @ o[6], 0.0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_spec_without_a_history_is_refused(data):
+    with pytest.raises(ValueError, match="recommends from the user's history"):
+        SkipGram(data.spec.select("user_id"))

@@ -1,0 +1,62 @@
+"""Item vectors whose neighbours predict them together."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfrec.layers.embedding import masked_mean
+from tfrec.models.embeddings._word2vec import _Word2Vec
+from tfrec.models.families import Tensors
+
+
+class CBOW(_Word2Vec):
+    """The mean of the items around an event predicts the event's item.
+
+    Mikolov et al. 2013a, "Efficient Estimation of Word Representations in Vector
+    Space", section 3.1, with the negative sampling of Mikolov et al. 2013b, eq. 4::
+
+        h    = mean over neighbours j of v_j
+        loss = - log sigmoid(o_i . h) - sum over k negatives n: log sigmoid(-o_n . h)
+
+    v are the input and o the output vectors; negatives are drawn in proportion to
+    ``count ** 0.75``, frequent items are subsampled. Recommendations have the largest
+    ``o_i . mean of v over the history``: the history stands where the window stood.
+
+    Differs from the paper: Adam on batches instead of one centre after the other with
+    a falling step. With ``share_negatives`` a batch draws its negatives once, weighted
+    so that the expected loss is the same. A centre without neighbours is left out. The
+    output vectors start at random, not at zero.
+
+    Args:
+        spec: The columns, among them a ``Sequence`` of the item column.
+        **config: See ``Config``.
+
+    Call: histories ``(batch, length)`` and item ids ``(batch,)`` to ``(batch,)``
+    float32 scores.
+
+    Raises:
+        ValueError: The spec declares no history, or the window is below 1.
+
+    Example:
+        >>> model = CBOW(data.spec.select("history"), dim=64, window=5)
+        >>> model.compile()
+        >>> model.fit(train.batches(model, 1024), epochs=20)
+    """
+
+    paper = "Mikolov et al. 2013, Efficient Estimation of Word Representations"
+    objective = "negative sampling over the item in the middle"
+
+    def batch_loss(
+        self, features: Tensors, weight: tf.Tensor | None, training: bool
+    ) -> tf.Tensor:
+        """Mean over the centres that have neighbours."""
+        context = features["context/index"]
+        inside = tf.reduce_any(context > 0, axis=1)
+        context = tf.boolean_mask(context, inside)
+        hidden = masked_mean(self.inputs_table(context), context)
+        target = tf.boolean_mask(features[f"{self.spec.item}/index"], inside)
+        losses = self.contrast(hidden, target)
+        if weight is not None:
+            losses *= tf.boolean_mask(tf.cast(weight, losses.dtype), inside)
+        count = tf.cast(tf.size(target), losses.dtype)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses), count)

@@ -77,20 +77,23 @@ def test_the_gradient_of_an_input_vector(data, randomise):
     np.testing.assert_allclose(gradient, expected / len(items), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("score", ["output", "input"])
+@pytest.mark.parametrize("score", ["probability", "lift", "cosine"])
 def test_the_score_is_that_of_the_mean_of_the_history(score, data, randomise):
     model, _ = built(SkipGram, data, randomise, score=score)
+    model.adapt(data.with_spec(model.spec))
     history = np.array([[5, 7, 7, 0, 0, 0], [0] * 6], np.int32)
     item = np.array([6, 6], np.int32)
     v = model.inputs_table.embeddings.numpy()
     o = model.outputs_table.embeddings.numpy()
-    if score == "input":
+    if score == "cosine":
         v = o = v / np.linalg.norm(v, axis=1, keepdims=True)
     mean = v[[5, 7, 7]].mean(0)
-    if score == "input":
+    if score == "cosine":
         mean /= np.linalg.norm(mean)
+    noise = np.maximum(data.item_counts, 1) ** 0.75
+    log_q = np.log(noise[6] / noise.sum()) if score == "probability" else 0.0
     found = model({"history/index": history, "movie_id/index": item})
-    np.testing.assert_allclose(found, [mean @ o[6], 0.0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found, [mean @ o[6] + log_q, log_q], rtol=1e-4)
 
 
 def test_a_spec_without_a_history_is_refused(data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec.data.windows import Windows
@@ -15,6 +16,7 @@ from tfrec.models.config import Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors, cosine_to_all
 
 if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
     from tfrec.features import FeatureSpec
 
 
@@ -33,8 +35,9 @@ class _Word2VecConfig(BaseConfig):
         share_negatives: Size of one draw of negatives for the whole batch, each counted
             ``negatives / share_negatives`` times; 0 draws anew for each pair.
         alpha: Negatives are drawn in proportion to ``count ** alpha``.
-        score: Item vectors that recommendations are made with: ``output`` (what is
-            expected around the history) or ``input`` (cosine to the history).
+        score: What recommendations are ranked by: ``probability`` of the item around
+            the history, its ``lift`` over the item's own frequency, or the ``cosine``
+            of its input vector to the history's.
         learning_rate: Of Adam.
     """
 
@@ -46,7 +49,7 @@ class _Word2VecConfig(BaseConfig):
     negatives: Annotated[int, Tune(1, 20)] = 5
     share_negatives: int = 0
     alpha: Annotated[float, Tune(-1.0, 1.0)] = 0.75
-    score: Literal["output", "input"] = "output"
+    score: Literal["probability", "lift", "cosine"] = "probability"
     learning_rate: Annotated[float, Tune(1e-4, 1e-2, log=True)] = 2e-3
 
 
@@ -64,7 +67,16 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
         items, dim = self.spec.item_column.size, config.dim
         self.inputs_table = table(items, dim, next(self.seeds), 1 / dim, "input")
         self.outputs_table = table(items, dim, next(self.seeds), 1 / dim, "output")
-        self.outputs_table.build(None)  # scores by input vectors never call it
+        self.outputs_table.build(None)  # scores by cosine never call it
+        self.log_noise = self.add_weight(
+            "log_noise", (items,), trainable=False, initializer="zeros"
+        )
+
+    def adapt(self, data: Interactions) -> None:
+        """Takes over the catalogue and how often each item is drawn as a negative."""
+        super().adapt(data)
+        noise = np.maximum(data.item_counts, 1.0) ** self.config.alpha
+        self.log_noise.assign(np.log(noise / noise.sum()))
 
     @property
     def query_columns(self) -> tuple[str, ...]:
@@ -76,20 +88,35 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
         return self.windows
 
     def query(self, inputs: Tensors) -> tf.Tensor:
-        """Mean input vector of the history, ``(batch, dim)``."""
+        """``[mean input vector of the history, 1]``, ``(batch, dim + 1)``.
+
+        Without the 1 for the other scores, and of length 1 for the cosine.
+        """
         history = inputs[self.query_columns[0]]
         vectors = self.inputs_table(history)
-        if self.config.score == "input":
+        if self.config.score == "cosine":
             vectors = tf.math.l2_normalize(vectors, axis=-1)
             return tf.math.l2_normalize(masked_mean(vectors, history), axis=-1)
-        return masked_mean(vectors, history)
+        mean = masked_mean(vectors, history)
+        if self.config.score == "lift":
+            return mean
+        return tf.concat([mean, tf.ones_like(mean[:, :1])], axis=1)
 
     def item(self, inputs: Tensors) -> tf.Tensor:
-        """Vectors that the query is compared with, ``(batch, dim)``."""
+        """``[output vector, log q]``, ``(batch, dim + 1)``.
+
+        q is the distribution that negatives are drawn from. Trained against k of them,
+        ``o . v`` tends to ``log P(item | v) - log(k q)`` (Levy & Goldberg 2014, eq. 7),
+        so the item's probability needs q back.
+        """
         item = inputs[self.spec.item]
-        if self.config.score == "input":
+        if self.config.score == "cosine":
             return tf.math.l2_normalize(self.inputs_table(item), axis=-1)
-        return self.outputs_table(item)
+        vectors = self.outputs_table(item)
+        if self.config.score == "lift":
+            return vectors
+        noise = tf.gather(self.log_noise, item)[:, None]
+        return tf.concat([vectors, tf.cast(noise, vectors.dtype)], axis=1)
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
         """Cosine of the input vectors."""

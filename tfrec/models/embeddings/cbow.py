@@ -20,7 +20,9 @@ class CBOW(_Word2Vec):
 
     v are the input and o the output vectors; negatives are drawn in proportion to
     ``count ** 0.75``, frequent items are subsampled. Recommendations have the largest
-    ``o_i . mean of v over the history``: the history stands where the window stood.
+    ``o_i . mean of v over the history + log q_i``: the history stands where the window
+    stood, and q, the distribution of negatives, gives back what their sampling divides
+    the probability by.
 
     Differs from the paper: Adam on batches instead of one centre after the other with
     a falling step. With ``share_negatives`` a batch draws its negatives once, weighted

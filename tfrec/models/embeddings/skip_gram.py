@@ -19,7 +19,9 @@ class SkipGram(_Word2Vec):
 
     v are the input and o the output vectors; negatives are drawn in proportion to
     ``count ** 0.75`` (section 2.2), frequent items are subsampled (section 2.3,
-    eq. 5). Recommendations have the largest ``o_j . mean of v over the history``.
+    eq. 5). Recommendations have the largest ``o_j . mean of v over the history +
+    log q_j``, q being the distribution of negatives: the probability of the item, which
+    negative sampling learns divided by q.
 
     Differs from the paper: Adam on batches instead of one pair after the other with a
     falling step, the loss being the mean over the centres of a batch. With

@@ -112,6 +112,29 @@ def movielens_1m_histories(data_dir: str | Path | None) -> Task:
     )
 
 
+def movielens_1m_long(data_dir: str | Path | None) -> Task:
+    """MovieLens 1M, 2,000 users drawn with seed 0, each one's last event for test.
+
+    The fifty events before, and the genres.
+    """
+    data = datasets.load("movielens/1m", data_dir, history=50)
+    users = data.spec.user_column
+    everybody = np.arange(users.first, users.size)
+    chosen = np.random.default_rng(0).choice(everybody, 2_000, replace=False)
+    data = data.take(np.isin(data.user, chosen))
+    data = data.with_spec(data.spec.select("user_id", "history", "genres"))
+    train, valid, test = data.split("leave_last_out")
+    return Task(
+        title="ML-1M, 2,000 drawn users, leave last out, histories of 50",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=SampledNegatives(k=10, negatives=99),
+        metrics=("hit_rate@10", "ndcg@10"),
+        valid=valid,
+    )
+
+
 def amazon_sports(data_dir: str | Path | None) -> Task:
     """Amazon Sports, 10,000 users drawn with seed 0, each one's last event for test."""
     data = datasets.load("amazon/sports", data_dir, history=10)
@@ -259,6 +282,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "frappe": frappe,
     "watch_time": watch_time,
     "movielens_1m_histories": movielens_1m_histories,
+    "movielens_1m_long": movielens_1m_long,
     "amazon_sports": amazon_sports,
     "movielens_100k_top100": movielens_100k_top100,
     "movielens_histories": movielens_histories,

@@ -3,72 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractContextManager
 
-import numpy as np
-
+from tfrec.benchmarks.peers import Peer
 from tfrec.benchmarks.synthetic import clicks
-from tfrec.benchmarks.timing import LeftOut, Row, Work, in_turns, row
+from tfrec.benchmarks.timing import Row, Work, in_turns, row
 from tfrec.data.interactions import Interactions
 from tfrec.models.ranking.deepfm import DeepFM
 
-VERSION = "0.9.4"
+PEER = Peer("DeepCTR", "deepctr", "0.9.4")
 DIM, LAYERS = 16, (400, 400, 400)
 L2 = 1e-5  # DeepCTR's default
 WORKER = "tfrec.benchmarks.cases.deepctr_worker"
 
 
-def folder() -> Path:
-    """Where DeepCTR is kept: in the user's cache, and in no environment."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "tfrec" / f"deepctr-{VERSION}"
-
-
-def installed() -> bool:
-    """Whether DeepCTR is there already."""
-    return (folder() / "deepctr").is_dir()
-
-
-def install() -> None:
-    """Installs DeepCTR without what it depends on, which TensorFlow brings.
-
-    Raises:
-        LeftOut: It cannot be fetched.
-    """
-    target = folder()
-    if installed():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=target.parent))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    try:
-        done = subprocess.run(
-            [*pip, "--target", str(beside), f"deepctr=={VERSION}"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise LeftOut(
-                f"the comparison with DeepCTR is left out, because pip cannot install "
-                f"deepctr=={VERSION} ({reason}): try again with network."
-            )
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(beside, target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-@contextmanager
-def worker(data: Interactions, batch_size: int, l2: float, seed: int) -> Iterator[Work]:
+def worker(
+    data: Interactions, batch_size: int, l2: float, seed: int
+) -> AbstractContextManager[Work]:
     """DeepCTR in a process of its own, on the same rows.
 
     Args:
@@ -77,8 +28,8 @@ def worker(data: Interactions, batch_size: int, l2: float, seed: int) -> Iterato
         l2: Of its tables.
         seed: Seed of its weights.
 
-    Yields:
-        What trains an epoch and returns its loss.
+    Returns:
+        A context that gives what trains an epoch and returns its loss.
     """
     config = {
         "fields": {c.name: data.spec.table(c.name).size for c in data.spec.columns},
@@ -88,41 +39,8 @@ def worker(data: Interactions, batch_size: int, l2: float, seed: int) -> Iterato
         "seed": seed,
         "batch_size": batch_size,
     }
-    paths = [str(folder()), os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "TF_USE_LEGACY_KERAS": "1",
-    }
-    with tempfile.TemporaryDirectory() as directory:
-        arrays, said = Path(directory) / "rows.npz", Path(directory) / "stderr"
-        columns = {c.name: data.columns[c.name] for c in data.spec.columns}
-        np.savez(arrays, **columns, label=data.label, config=json.dumps(config))  # type: ignore[arg-type]
-        with (
-            said.open("w") as errors,
-            subprocess.Popen(
-                [sys.executable, "-m", WORKER, str(arrays)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=environment,
-            ) as process,
-        ):
-
-            def epoch() -> float:
-                assert process.stdin is not None and process.stdout is not None
-                # Not through the buffer, which would fail again when it is closed. A
-                # process that has ended has nothing to read from, and says why below.
-                with suppress(BrokenPipeError):
-                    os.write(process.stdin.fileno(), b"\n")
-                answer = process.stdout.readline()
-                if not answer:
-                    end = said.read_text("utf8").strip()[-500:]
-                    raise RuntimeError(f"DeepCTR {VERSION} has failed: {end}")
-                return float(json.loads(answer))
-
-            yield epoch
+    columns = {c.name: data.columns[c.name] for c in data.spec.columns}
+    return PEER.worker(WORKER, **columns, label=data.label, config=json.dumps(config))
 
 
 def measure(
@@ -154,7 +72,7 @@ def measure(
     Raises:
         LeftOut: DeepCTR is not there and cannot be fetched.
     """
-    install()
+    PEER.install()
     data = clicks(fields, ids, rows, seed)
     model = DeepFM(data.spec, dim=DIM, layers=LAYERS, negatives=0, l2=l2, seed=seed)
     model.compile()
@@ -172,7 +90,7 @@ def measure(
             "examples/s",
             f"DeepFM-{DIM}, MLP {'-'.join(map(str, LAYERS))}, batch {batch_size}, "
             f"L2 {l2:g}, {rows:,} rows of {ids:,} ids in {fields} fields; baseline: "
-            f"DeepCTR {VERSION}, Adam, in a process of its own",
+            f"DeepCTR {PEER.version}, Adam, in a process of its own",
             at_least=at_least,
             losses=[ours.results[-1], baseline.results[-1]],
             seconds=[list(ours.seconds), list(baseline.seconds)],

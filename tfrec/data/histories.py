@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ def histories(source: Interactions) -> History:
     Of ordered events it is the last ``length`` of what the user did strictly before,
     oldest first. Of events without an order it is ``length`` of the user's other
     events: those that follow the event in a circle of them all, so that each event has
-    others and the item itself is never among them.
+    others and the item itself is never among them. Events of ``source.past`` count as
+    the user's own, so validation events have the histories they had.
 
     Args:
         source: The events.
@@ -29,6 +31,11 @@ def histories(source: Interactions) -> History:
         Rows ``(n,)`` int64 and a length to ``(n, length)`` int32 item indices, padded
         with 0 on the right.
     """
+    if source.past is not None:
+        ahead = len(source.past)
+        both = source.past.with_spec(source.spec).concat(source)
+        known = histories(dataclasses.replace(both, past=None))
+        return lambda rows, length: known(rows + ahead, length)
     line = source.timeline
     items, start = tf.constant(line.items), tf.constant(line.start)
     users, last = tf.constant(source.user), max(len(source) - 1, 0)

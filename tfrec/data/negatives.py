@@ -50,8 +50,9 @@ class NegativeSampler:
         if alpha is not None:
             if counts is None:
                 raise ValueError(f"alpha={alpha} needs the items' counts.")
-            weights = counts[first:].astype(np.float64) ** alpha
-            weights[counts[first:] == 0] = 0
+            occurring = counts[first:].astype(np.float64)
+            weights = np.zeros_like(occurring)
+            np.power(occurring, alpha, where=occurring > 0, out=weights)
             if not weights.any():
                 raise ValueError(
                     f"alpha={alpha} has nothing to draw: no item of the vocabulary "

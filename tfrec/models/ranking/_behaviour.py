@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfrec import keras
 from tfrec.data.interactions import index_key
 from tfrec.data.views import Positives
-from tfrec.features import FeatureSpec, Numeric, Sequence, Text
+from tfrec.features import FeatureSpec, Numeric, Sequence
 from tfrec.layers.embedding import masked_mean
 from tfrec.layers.fields import FieldEmbeddings
+from tfrec.layers.item_table import ItemTable
 from tfrec.models.config import Tune
 from tfrec.models.families import PAIRS, Tensors
 from tfrec.models.ranking._click import ClickConfig, ClickModel
@@ -62,38 +62,6 @@ class Embedded:
     histories: list[tf.Tensor]
     masks: list[tf.Tensor]
     others: list[tf.Tensor]
-
-
-class ItemTable(keras.layers.Layer):
-    """Columns of items by item index, so that a history of ids has them by itself.
-
-    All padding before it is filled. Saved and exported with the model.
-
-    Args:
-        spec: The columns.
-        names: Item-side columns of ids or tokens.
-    """
-
-    def __init__(self, spec: FeatureSpec, names: tuple[str, ...]) -> None:
-        super().__init__(trainable=False)
-        self.names = names
-        self.tables = {}
-        for name in names:
-            column = spec[name]
-            length = column.max_len if isinstance(column, Text) else spec.length(name)
-            shape = (spec.item_column.size, *([length] if length else []))
-            self.tables[name] = self.add_weight(
-                name, shape, tf.int32, initializer="zeros", trainable=False
-            )
-
-    def fill(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes over ``(item table rows, ...)`` arrays by column name."""
-        for name, variable in self.tables.items():
-            variable.assign(arrays[name])
-
-    def call(self, items: tf.Tensor) -> Tensors:
-        """Item indices ``(...)`` to the indices of each column, ``(..., length)``."""
-        return {n: tf.gather(table, items) for n, table in self.tables.items()}
 
 
 class BehaviourModel(ClickModel):

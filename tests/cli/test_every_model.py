@@ -11,6 +11,7 @@ from tfrec.models import registry
 def test_trains_and_recommends(name, run, ratings, tmp_path):
     out = tmp_path / name
     flags = ["--user", "u", "--item", "i", "--label", "stars", "--timestamp", "t"]
+    flags += ["--column", "name=item:string"]  # metadata, which some models ask for
     quick = ["--epochs", 2, "--batch-size", 64, "--out", out, "--json"]
     result = run("train", name, "--data", ratings, *flags, *quick)
     assert result.exit_code == 0, result.output

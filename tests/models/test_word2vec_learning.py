@@ -10,10 +10,12 @@ from tfrec.models import registry
 @pytest.fixture(scope="module")
 def split():
     data = datasets.load("movielens", history=10)
-    return data.with_spec(data.spec.select("history")).split("leave_last_out")
+    return data.with_spec(data.spec.select("user_id", "history", "genres")).split(
+        "leave_last_out"
+    )
 
 
-@pytest.mark.parametrize("name", ["skip_gram", "cbow"])
+@pytest.mark.parametrize("name", ["skip_gram", "cbow", "meta_prod2vec"])
 def test_the_next_film_is_found_more_often_than_by_popularity(name, split):
     train, valid, _ = split
     found = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfrec import keras
 from tfrec.data.windows import Windows
 from tfrec.layers.embedding import masked_mean, table
 from tfrec.models.base import Recommender
@@ -93,7 +94,7 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
         Without the 1 for the other scores, and of length 1 for the cosine.
         """
         history = inputs[self.query_columns[0]]
-        vectors = self.inputs_table(history)
+        vectors = self.input_vectors(history)
         if self.config.score == "cosine":
             vectors = tf.math.l2_normalize(vectors, axis=-1)
             return tf.math.l2_normalize(masked_mean(vectors, history), axis=-1)
@@ -111,49 +112,92 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
         """
         item = inputs[self.spec.item]
         if self.config.score == "cosine":
-            return tf.math.l2_normalize(self.inputs_table(item), axis=-1)
-        vectors = self.outputs_table(item)
+            return tf.math.l2_normalize(self.input_vectors(item), axis=-1)
+        return self.with_noise(item, self.outputs_table(item))
+
+    def with_noise(self, items: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+        """Output vectors of items as ``item`` returns them."""
         if self.config.score == "lift":
             return vectors
-        noise = tf.gather(self.log_noise, item)[:, None]
+        noise = tf.gather(self.log_noise, items)[:, None]
         return tf.concat([vectors, tf.cast(noise, vectors.dtype)], axis=1)
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
         """Cosine of the input vectors."""
         column = self.spec.item_column
-        vectors = self.inputs_table(tf.range(column.first, column.size))
+        vectors = self.input_vectors(tf.range(column.first, column.size))
         return cosine_to_all(vectors, items, column.first)
 
-    def contrast(self, hidden: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        """Negative sampling (Mikolov et al. 2013b, eq. 4) of predicted items.
+    def input_vectors(self, items: tf.Tensor) -> tf.Tensor:
+        """Item indices ``(...)`` to the vectors that predict, ``(..., dim)``."""
+        return self.inputs_table(items)
+
+    def contrast(
+        self, hidden: tf.Tensor, owner: tf.Tensor, target: tf.Tensor
+    ) -> tf.Tensor:
+        """Negative sampling of predicted items.
+
+        Args:
+            hidden: ``(m, dim)`` vectors that predict.
+            owner: ``(n,)`` which of them predicts each target.
+            target: ``(n,)`` item indices.
+
+        Returns:
+            ``(m,)`` float32 losses, summed over the targets of each vector.
+        """
+        drawn, _ = self.draw(self.draws(target), self.config.alpha)
+        return self.against(hidden, owner, target, drawn, self.outputs_table)
+
+    def draws(self, target: tf.Tensor) -> int | tf.Tensor:
+        """How many negatives a batch draws for these targets."""
+        return self.config.share_negatives or self.config.negatives * tf.size(target)
+
+    def against(
+        self,
+        hidden: tf.Tensor,
+        owner: tf.Tensor,
+        target: tf.Tensor,
+        drawn: tf.Tensor,
+        outputs: keras.layers.Embedding,
+    ) -> tf.Tensor:
+        """Negative sampling (Mikolov et al. 2013b, eq. 4) against drawn negatives.
 
         Negatives that hit the target count for nothing.
 
         Args:
-            hidden: ``(n, dim)`` vectors that predict.
-            target: ``(n,)`` item indices that they should.
+            hidden: ``(m, dim)`` vectors that predict.
+            owner: ``(n,)`` which of them predicts each target.
+            target: ``(n,)`` indices that they should.
+            drawn: ``(draws(target),)`` negative indices.
+            outputs: Their table.
 
         Returns:
-            ``(n,)`` float32 losses.
+            ``(m,)`` float32 losses, summed over the targets of each vector.
         """
-        config = self.config
-        shared = config.share_negatives
-        count = shared or config.negatives * tf.size(target)
-        drawn, _ = self.draw(count, config.alpha)
-        outputs = self.outputs_table(tf.concat([target, drawn], axis=0))
-        taken, others = tf.split(outputs, [tf.size(target), count])
-        positive = tf.reduce_sum(hidden * taken, axis=1)
-        if shared:
-            negative = tf.matmul(hidden, others, transpose_b=True)
-            drawn, each = drawn[None], config.negatives / shared
-        else:
-            others = tf.reshape(others, [-1, config.negatives, config.dim])
-            negative = tf.einsum("nd,nkd->nk", hidden, others)
-            drawn, each = tf.reshape(drawn, [-1, config.negatives]), 1.0
-        loss = tf.nn.softplus(tf.cast(negative, tf.float32))
-        loss = tf.where(drawn == target[:, None], 0.0, loss)
+        vectors = outputs(tf.concat([target, drawn], axis=0))
+        taken, others = tf.split(vectors, [tf.size(target), tf.size(drawn)])
+        predicting = tf.gather(hidden, owner)
+        positive = tf.reduce_sum(predicting * taken, axis=1)
         positive = tf.cast(positive, tf.float32)
-        return tf.nn.softplus(-positive) + each * tf.reduce_sum(loss, axis=1)
+        loss, rows = tf.nn.softplus(-positive), tf.shape(hidden)[0]
+        negatives, shared = self.config.negatives, self.config.share_negatives
+        if not shared:
+            others = tf.reshape(others, [-1, negatives, self.config.dim])
+            dots = tf.reduce_sum(predicting[:, None] * others, axis=2)
+            missed = tf.nn.softplus(tf.cast(dots, tf.float32))
+            hit = tf.reshape(drawn, [-1, negatives]) == target[:, None]
+            loss += tf.reduce_sum(tf.where(hit, 0.0, missed), axis=1)
+            return tf.math.unsorted_segment_sum(loss, owner, rows)
+        # All targets of a vector have the same negatives: one product for them all,
+        # from which those that hit a target are taken away again.
+        each = negatives / shared
+        dots = tf.cast(tf.matmul(hidden, others, transpose_b=True), tf.float32)
+        missed = tf.reduce_sum(tf.nn.softplus(dots), axis=1)
+        hits = tf.math.bincount(drawn, minlength=outputs.input_dim, dtype=tf.float32)
+        loss -= each * tf.gather(hits, target) * tf.nn.softplus(positive)
+        targets = tf.math.unsorted_segment_sum(tf.ones_like(loss), owner, rows)
+        loss = tf.math.unsorted_segment_sum(loss, owner, rows)
+        return loss + each * targets * missed
 
 
 def history_of(spec: FeatureSpec, model: str) -> str:

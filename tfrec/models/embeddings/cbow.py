@@ -57,7 +57,7 @@ class CBOW(_Word2Vec):
         context = tf.boolean_mask(context, inside)
         hidden = masked_mean(self.inputs_table(context), context)
         target = tf.boolean_mask(features[f"{self.spec.item}/index"], inside)
-        losses = self.contrast(hidden, target)
+        losses = self.contrast(hidden, tf.range(tf.size(target)), target)
         if weight is not None:
             losses *= tf.boolean_mask(tf.cast(weight, losses.dtype), inside)
         count = tf.cast(tf.size(target), losses.dtype)

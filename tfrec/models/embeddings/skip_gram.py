@@ -55,10 +55,8 @@ class SkipGram(_Word2Vec):
         item = features[f"{self.spec.item}/index"]
         context = features["context/index"]
         pairs = tf.where(context > 0)
-        centre = pairs[:, 0]
-        vectors = tf.gather(self.inputs_table(item), centre)
-        losses = self.contrast(vectors, tf.gather_nd(context, pairs))
+        vectors = self.inputs_table(item)
+        losses = self.contrast(vectors, pairs[:, 0], tf.gather_nd(context, pairs))
         if weight is not None:
-            losses *= tf.gather(tf.cast(weight, losses.dtype), centre)
-        count = tf.cast(tf.size(item), losses.dtype)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses), count)
+            losses *= tf.cast(weight, losses.dtype)
+        return tf.reduce_mean(losses)

@@ -1,0 +1,109 @@
+"""MetaProd2Vec: the four losses with metadata, Vasile et al. 2016, eq. 4."""
+
+import numpy as np
+import pytest
+
+from tfrec.models.embeddings.meta_prod2vec import MetaProd2Vec
+
+NEGATIVES, SHARED, WEIGHT = 3, 5, 0.7
+
+
+@pytest.fixture
+def built(data, randomise):
+    model = MetaProd2Vec(
+        data.spec.select("history", "genres"),
+        dim=4,
+        negatives=NEGATIVES,
+        share_negatives=SHARED,
+        metadata_weight=WEIGHT,
+        window=2,
+    )
+    data = data.with_spec(model.spec)
+    model.adapt(data)
+    model.compile()
+    randomise(model)
+    return model, data
+
+
+def logistic_loss(score, hit):
+    return np.log1p(np.exp(-score if hit else score))
+
+
+def test_the_loss(built):
+    model, data = built
+    batch = next(iter(data.batches(model, 8)))
+    v, o = (t.embeddings.numpy() for t in (model.inputs_table, model.outputs_table))
+    vm, om = (t.embeddings.numpy() for t in (model.inputs_meta, model.outputs_meta))
+    drawn = model.draw(SHARED, 0.75)[0].numpy()
+    drawn_meta = []
+
+    def take_note(hidden, owner, target, negatives, outputs):
+        if outputs is model.outputs_meta:
+            drawn_meta.append(negatives.numpy())
+        return against(hidden, owner, target, negatives, outputs)
+
+    against, model.against = model.against, take_note
+    items, context = batch["movie_id/index"].numpy(), batch["context/index"].numpy()
+    pairs = [(c, j) for c, near in enumerate(context) for j in near if j]
+    own = model._one_token(items, model.step_seed() + 1).numpy()
+    other = model._one_token(np.array([j for _, j in pairs]), model.step_seed() + 2)
+    loss = model.batch_loss(batch, None, True)
+
+    def term(hidden, target, outputs, negatives):
+        total = logistic_loss(hidden @ outputs[target], True)
+        for n in negatives:
+            if n != target:
+                total += NEGATIVES / SHARED * logistic_loss(hidden @ outputs[n], False)
+        return total
+
+    total = 0.0
+    first, second = drawn_meta
+    assert len(first) == len(second) == SHARED
+    for (c, j), mj in zip(pairs, other.numpy(), strict=True):
+        i, mi = items[c], own[c]
+        total += term(v[i], j, o, drawn)
+        if mj:
+            total += WEIGHT * term(v[i], mj, om, first)
+        if mi:
+            total += WEIGHT * term(vm[mi], j, o, drawn)
+            total += WEIGHT * term(vm[mi], i, o, drawn)
+        if mi and mj:
+            total += WEIGHT * term(vm[mi], mj, om, second)
+    np.testing.assert_allclose(loss, total / len(items), rtol=1e-5)
+
+
+def test_a_drawn_piece_of_metadata_is_one_of_the_items(built):
+    model, data = built
+    items = np.repeat(np.arange(data.spec.item_column.size), 50)
+    tokens = model._one_token(items, [1, 2]).numpy()
+    genres = data.items["genres"]
+    for item in np.unique(items):
+        assert set(tokens[items == item]) == (set(genres[item]) - {0} or {0})
+
+
+@pytest.mark.parametrize("score", ["probability", "lift", "cosine"])
+def test_an_item_never_met_is_the_mean_of_its_metadata(data, randomise, score):
+    spec = data.spec.select("history", "genres")
+    cold = data.spec.item_column.size - 1
+    train = data.with_spec(spec)
+    train = train.take(train.item != cold)
+    model = MetaProd2Vec(spec, dim=4, score=score)
+    model.adapt(train)
+    randomise(model)
+    model.met.assign(np.minimum(train.item_counts, 1))
+    genres = data.items["genres"][cold]
+    table = model.inputs_meta if score == "cosine" else model.outputs_meta
+    expected = table.embeddings.numpy()[genres[genres > 0]].mean(0)
+    if score == "cosine":
+        expected /= np.linalg.norm(expected)
+    features = {"movie_id/index": np.array([cold]), "genres/index": genres[None]}
+    found = model.item_embedding(features).numpy()[0]
+    np.testing.assert_allclose(found[:4], expected, rtol=1e-5)
+    inputs = model.inputs_meta.embeddings.numpy()[genres[genres > 0]].mean(0)
+    history = model.input_vectors(np.array([[cold]])).numpy()[0, 0]
+    np.testing.assert_allclose(history, inputs, rtol=1e-5)
+
+
+def test_metadata_are_needed(data):
+    with pytest.raises(ValueError, match="needs metadata"):
+        MetaProd2Vec(data.spec.select("history"))

@@ -21,6 +21,7 @@ from tfrec.cli.push import push
 from tfrec.cli.recommend import recommend, similar
 from tfrec.cli.serve import serve
 from tfrec.cli.train import train
+from tfrec.cli.vectors import vectors
 
 WRONG_INPUT = (ValueError, KeyError, OSError)
 DONE, UNEXPECTED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -101,6 +102,7 @@ for command in (
     similar,
     export,
     push,
+    vectors,
     serve,
     bench,
 ):

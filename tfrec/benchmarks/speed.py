@@ -3,9 +3,9 @@
 Every row is a ratio of two ways to do the same work, timed in turns in one process, so
 that a slow machine slows both. Absolute numbers are of this machine and this moment.
 
-``deepctr`` compares with another library, which it installs into the user's cache and
-runs in a process of its own. It is measured when it is asked for by name, and by
-default once the library is there.
+``deepctr`` and ``word2vec`` compare with another library, which they install into the
+user's cache and run in a process of its own. They are measured when they are asked for
+by name, and by default once the library is there.
 """
 
 from __future__ import annotations
@@ -97,6 +97,12 @@ def _scann(quick: bool, seed: int) -> list[Row]:
     return scann.measure(1_000_000, 1000, 30, 5, seed, at_least=5.0)
 
 
+def _word2vec(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import word2vec
+
+    return word2vec.measure(2 if quick else 12, seed)
+
+
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
@@ -109,14 +115,16 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "scann": _scann,
     "tree": _tree,
     "deepctr": _deepctr,
+    "word2vec": _word2vec,
 }
 
 
 def defaults() -> tuple[str, ...]:
     """Names of what is measured when nothing is asked for by name."""
-    from tfrec.benchmarks.cases import deepctr
+    from tfrec.benchmarks.cases import deepctr, word2vec
 
-    return tuple(n for n in CASES if n != "deepctr" or deepctr.installed())
+    peers = {"deepctr": deepctr.PEER, "word2vec": word2vec.PEER}
+    return tuple(n for n in CASES if n not in peers or peers[n].installed)
 
 
 def run(

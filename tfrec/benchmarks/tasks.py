@@ -113,19 +113,19 @@ def movielens_1m_histories(data_dir: str | Path | None) -> Task:
 
 
 def movielens_1m_long(data_dir: str | Path | None) -> Task:
-    """MovieLens 1M, 2,000 users drawn with seed 0, each one's last event for test.
+    """MovieLens 1M, 1,000 users drawn with seed 0, each one's last event for test.
 
     The fifty events before, and the genres.
     """
     data = datasets.load("movielens/1m", data_dir, history=50)
     users = data.spec.user_column
     everybody = np.arange(users.first, users.size)
-    chosen = np.random.default_rng(0).choice(everybody, 2_000, replace=False)
+    chosen = np.random.default_rng(0).choice(everybody, 1_000, replace=False)
     data = data.take(np.isin(data.user, chosen))
     data = data.with_spec(data.spec.select("user_id", "history", "genres"))
     train, valid, test = data.split("leave_last_out")
     return Task(
-        title="ML-1M, 2,000 drawn users, leave last out, histories of 50",
+        title="ML-1M, 1,000 drawn users, leave last out, histories of 50",
         spec=data.spec,
         train=train,
         test=test,
@@ -277,6 +277,22 @@ def movielens_histories(data_dir: str | Path | None) -> Task:
     )
 
 
+def movielens_genres(data_dir: str | Path | None) -> Task:
+    """MovieLens, each user's last event; the ten events before, and the genres."""
+    data = datasets.load("movielens", data_dir, history=10)
+    data = data.with_spec(data.spec.select("user_id", "history", "genres"))
+    train, valid, test = data.split("leave_last_out")
+    return Task(
+        title=f"{data.name}, leave last out, histories of 10",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=FullRanking(k=20),
+        metrics=("recall@20", "ndcg@20"),
+        valid=valid,
+    )
+
+
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
@@ -286,6 +302,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "amazon_sports": amazon_sports,
     "movielens_100k_top100": movielens_100k_top100,
     "movielens_histories": movielens_histories,
+    "movielens_genres": movielens_genres,
     "gowalla": gowalla,
     "cross_domain": cross_domain,
 }

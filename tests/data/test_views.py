@@ -23,6 +23,7 @@ VIEWS = [
     Positives(),
     Positives(per_user=4),
     Rows(),
+    Rows(of="item"),
 ]
 every_view = pytest.mark.parametrize("view", VIEWS, ids=str)
 
@@ -98,9 +99,10 @@ def test_a_seed_gives_the_same_epochs_each_of_them_new(view, data):
 @every_view
 def test_unshuffled_positives_keep_their_order(view, data):
     found = epoch(data.batches(view, 64, shuffle=False))
-    if "items" in found:
-        expected = np.unique(data.user)
-        np.testing.assert_array_equal(found["user_id/index"], expected)
+    if isinstance(view, Rows):
+        own = "user_id" if view.of == "user" else "movie_id"
+        expected = np.unique(data.columns[own])
+        np.testing.assert_array_equal(found[f"{own}/index"], expected)
     elif getattr(view, "per_user", None) is None:
         positive = slice(None, None, getattr(view, "growth", 1))
         np.testing.assert_array_equal(found["user_id/index"][positive], data.user)
@@ -318,21 +320,53 @@ def test_example_age_needs_a_timestamp(data):
 # Rows
 
 
-def test_a_row_is_what_its_user_took_in_time_order(data):
+SIDES = pytest.mark.parametrize(
+    ("of", "own", "others"),
+    [("user", "user_id", "items"), ("item", "movie_id", "users")],
+)
+
+
+@SIDES
+def test_a_row_is_what_happened_in_time_order(data, of, own, others):
     some = data.take(data.user % 3 != 0)
-    found = epoch(some.batches(Rows(), 7))
-    users = found["user_id/index"]
-    assert sorted(users) == sorted(set(some.user.tolist()))  # the others have no row
+    found = epoch(some.batches(Rows(of), 7))
+    index, other = some.columns[own], some.item if of == "user" else some.user
+    # Those without events have no row.
+    assert sorted(found[f"{own}/index"]) == sorted(set(index.tolist()))
     assert found["ratings"].dtype == np.float32
-    for user, items, ratings in zip(
-        users, found["items"], found["ratings"], strict=True
+    for one, row, ratings in zip(
+        found[f"{own}/index"], found[others], found["ratings"], strict=True
     ):
-        rows = sorted(
-            np.flatnonzero(some.user == user), key=lambda r: (some.timestamp[r], r)
-        )
-        rest = [0] * (len(items) - len(rows))
-        assert items.tolist() == some.item[rows].tolist() + rest
+        rows = sorted(np.flatnonzero(index == one), key=lambda r: some.timestamp[r])
+        rest = [0] * (len(row) - len(rows))
+        assert row.tolist() == other[rows].tolist() + rest
         assert ratings.tolist() == some.label[rows].tolist() + rest
+
+
+@SIDES
+def test_a_repeated_pair_has_its_latest_label_and_strangers_have_no_row(
+    data, of, own, others
+):
+    few = data.take(np.arange(60))
+    again = few.take(np.array([3, 3, 4, 5, 6]))
+    first = few.spec.user_column.first
+    again.columns["user_id"][3] = again.columns["movie_id"][4] = first - 1
+    again.columns["rating"][:] = [1, 5, 1, 3, 3]
+    again.columns["timestamp"][:3] = [2 * 10**9, 2 * 10**9, 0]
+    found = epoch(few.concat(again).batches(Rows(of), 8))
+    user, item = few.user.astype(int), few.item
+    expected = dict(zip(zip(user, item, strict=True), few.label, strict=True))
+    expected[user[3], item[3]] = 5
+    entries = {}
+    for one, row, ratings in zip(
+        found[f"{own}/index"], found[others], found["ratings"], strict=True
+    ):
+        for other, rating in zip(row, ratings, strict=True):
+            if other:
+                pair = (one, other) if of == "user" else (other, one)
+                assert pair not in entries
+                entries[pair] = rating
+    assert entries == expected
 
 
 def test_rows_are_as_wide_as_the_longest_of_the_batch(data):
@@ -348,6 +382,19 @@ def test_rows_without_labels_have_no_ratings(data):
         data, spec=dataclasses.replace(data.spec, label=None)
     )
     assert set(epoch(unlabelled.batches(Rows(), 8))) == {"user_id/index", "items"}
+
+
+def test_rows_refuse_labels_that_cannot_be(data):
+    few = data.take(np.arange(20))
+    few.columns["rating"][7] = 6.0
+    with pytest.raises(ValueError, match=r"1 values of 'rating' .* 6, .* 1 and 5,"):
+        few.batches(Rows(low=1.0, high=5.0), 8)
+    few.columns["rating"][7] = np.nan
+    with pytest.raises(ValueError, match=r"1 of 20 values of 'rating' .* not num"):
+        few.batches(Rows(), 8)
+    few.columns["user_id"][:] = 1
+    with pytest.raises(ValueError, match="no event of a known user and a known item"):
+        few.batches(Rows(), 8)
 
 
 # Columns that the events do not have

@@ -1,4 +1,4 @@
-"""One row per user: the view of models that read everything a user took."""
+"""One row per user or item: the view of models that learn from whole rows."""
 
 from __future__ import annotations
 
@@ -8,18 +8,31 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
+from tfrec.data.matrix import Matrix, Side
 from tfrec.data.pipeline import Source, Tensors, check_events, finish, seeded_epochs
 from tfrec.data.views import View
 
 
 @dataclass(frozen=True)
 class Rows(View):
-    """One row per user: everything the user took.
+    """One row per user, everything the user took; or one per item, who took it.
 
-    The features hold ``user_id/index`` ``(batch,)`` and ``items`` ``(batch, longest)``
-    int32 item indices, padded with 0, and ``ratings`` of the same shape, float32, when
-    the spec has a label. Users without events are left out.
+    The features of users hold ``user_id/index`` ``(batch,)`` and ``items`` ``(batch,
+    longest)`` int32 item indices, padded with 0; those of items ``movie_id/index`` and
+    ``users``; both ``ratings`` of the same shape, float32, when the spec has a label.
+    Every pair comes once, with its latest label; ids outside the vocabulary are left
+    out, and so are rows without entries. A batch takes memory for its own entries,
+    whatever the catalogue.
+
+    Attributes:
+        of: Whose rows.
+        low: Lowest label there may be; None for any.
+        high: Highest label there may be; None for any.
     """
+
+    of: Side = "user"
+    low: float | None = None
+    high: float | None = None
 
     def batches(
         self,
@@ -31,29 +44,53 @@ class Rows(View):
     ) -> tf.data.Dataset:
         """See :meth:`View.batches`."""
         if not isinstance(source, Interactions):
-            raise ValueError("rows of users need the events in memory: load them.")
+            raise ValueError(
+                f"rows of {self.of}s need the events in memory: load them."
+            )
         check_events(source)
-        spec, line = source.spec, source.timeline
-        users = np.flatnonzero(np.diff(line.start)).astype(np.int64)
-        items, start = tf.constant(line.items), tf.constant(line.start)
-        ratings = tf.constant(source.label[line.order]) if spec.label else None
+        spec, matrix = source.spec, Matrix.of(source, self.of)
+        self._check(source, matrix)
+        key = f"{spec.user if self.of == 'user' else spec.item}/index"
+        others = "items" if self.of == "user" else "users"
+        known = np.flatnonzero(np.diff(matrix.start))
+        other, start = tf.constant(matrix.other), tf.constant(matrix.start)
+        ratings = None if matrix.rating is None else tf.constant(matrix.rating)
 
         def row(chosen: tf.Tensor) -> Tensors:
             begin, end = tf.gather(start, chosen), tf.gather(start, chosen + 1)
             place = tf.ragged.range(begin, end)
             features = {
-                f"{spec.user}/index": tf.cast(chosen, tf.int32),
-                "items": tf.gather(items, place).to_tensor(),
+                key: tf.cast(chosen, tf.int32),
+                others: tf.gather(other, place).to_tensor(),
             }
             if ratings is not None:
                 features["ratings"] = tf.gather(ratings, place).to_tensor()
             return features
 
         def epoch(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-            order = tf.constant(users)
+            order = tf.constant(known)
             if shuffle:
                 order = tf.random.experimental.stateless_shuffle(order, epoch_seed)
-            starts = tf.data.Dataset.range(0, len(users), batch_size)
+            starts = tf.data.Dataset.range(0, len(known), batch_size)
             return starts.map(lambda s: row(order[s : s + batch_size]))
 
-        return finish(seeded_epochs(seed, epoch), None, -(-len(users) // batch_size))
+        return finish(seeded_epochs(seed, epoch), None, -(-len(known) // batch_size))
+
+    def _check(self, source: Interactions, matrix: Matrix) -> None:
+        if not len(matrix.other):
+            raise ValueError(
+                f"{source.name} has no event of a known user and a known item: build "
+                "its spec with the ids of these events."
+            )
+        if matrix.rating is None:
+            return
+        low = -np.inf if self.low is None else self.low
+        high = np.inf if self.high is None else self.high
+        outside = matrix.rating[(matrix.rating < low) | (matrix.rating > high)]
+        if len(outside):
+            raise ValueError(
+                f"{len(outside)} values of '{source.spec.label}' in {source.name}, "
+                f"such as {outside[0]:g}, are not between {low:g} and {high:g}, the "
+                "range that the model knows: correct them, or adapt a new model to "
+                "these events."
+            )

@@ -13,7 +13,15 @@ MOVIES = """movieId,title,genres
 2,"American President, The (1995)",Comedy|Drama|Romance
 3,Untitled,(no genres listed)
 """
-FAMILIES = ("amazon", "avazu", "criteo", "frappe", "gowalla", "movielens")
+FAMILIES = (
+    "amazon",
+    "avazu",
+    "citeulike-t",
+    "criteo",
+    "frappe",
+    "gowalla",
+    "movielens",
+)
 RATINGS = """userId,movieId,rating,timestamp
 1,1,4.0,964982703
 1,2,3.5,964981247

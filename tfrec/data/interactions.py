@@ -175,6 +175,19 @@ class Interactions:
         )
         return train, valid, test
 
+    def sessions(self, gap: int) -> Interactions:
+        """The events with sessions for users; see :mod:`tfrec.data.sessions`.
+
+        Args:
+            gap: Seconds without an event after which a new session begins.
+
+        Raises:
+            ValueError: No timestamp, no positive gap, or a part of a split.
+        """
+        from tfrec.data.sessions import sessions
+
+        return sessions(self, gap)
+
     def batches(
         self,
         learner: Recommender | View,

@@ -1,0 +1,152 @@
+"""Clicks as sessions: put in order, split where the user paused, with prefixes."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfrec.columns import Categorical
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+
+SESSION = "session_id"
+
+
+def in_order(data: Interactions) -> Interactions:
+    """The events with sessions side by side, each in order of time.
+
+    The user column is the session. Sessions stand in order of their first event. Of
+    several events of one session with the same item in the same second one is kept: a
+    double click. Other events of the same second stay in the order of their rows.
+
+    Args:
+        data: Events; without a timestamp their rows are taken to be in order.
+
+    Returns:
+        The events in order.
+
+    Warns:
+        UserWarning: Says how many events stood before an earlier one of their session
+            and how many were left out, if any.
+    """
+    user, rows = data.user, np.arange(len(data))
+    if data.timestamp is None:
+        first = np.full(data.spec.user_column.size, len(data))
+        np.minimum.at(first, user, rows)
+        return data.take(np.lexsort((rows, first[user])))
+    time = data.timestamp
+    by_user = np.argsort(user, kind="stable")
+    back = (np.diff(time[by_user]) < 0) & (np.diff(user[by_user]) == 0)
+    order = np.lexsort((rows, data.item, time, user))
+    columns = [values[order] for values in (user, time, data.item)]
+    double = np.logical_and.reduce([np.diff(values) == 0 for values in columns])
+    kept = np.delete(order, 1 + np.flatnonzero(double))
+    start = np.full(data.spec.user_column.size, np.iinfo(np.int64).max)
+    np.minimum.at(start, user, time)
+    kept = kept[np.lexsort((kept, time[kept], user[kept], start[user[kept]]))]
+    said = []
+    if back.any():
+        said.append(f"{back.sum()} events stood after a later one and were sorted")
+    if double.any():
+        said.append(
+            f"{double.sum()} repeated an item within the second and were left out"
+        )
+    if said:
+        warnings.warn(f"{data.name}: {', '.join(said)}, of {len(data)}.", stacklevel=2)
+    return data.take(kept)
+
+
+def sessions(data: Interactions, gap: int) -> Interactions:
+    """Events whose user column is a session: what a user did without a long pause.
+
+    The session plays the role of the user, in a column ``session_id`` with ids
+    ``<user>/<number>``, so that a history is what came before in the session and splits
+    keep or cut sessions. The user's own id becomes a user-side column, and other
+    user-side columns go along. The events are put in order by :func:`in_order`.
+
+    Args:
+        data: Timed events, no part of a split: split afterwards.
+        gap: Seconds without an event after which a new session begins.
+
+    Returns:
+        The same events. Those of users outside the vocabulary belong to no known
+        session either.
+
+    Raises:
+        ValueError: No timestamp, no positive gap, sessions already, or a part of a
+            split.
+    """
+    if data.timestamp is None:
+        raise ValueError(
+            f"{data.name} has no timestamp, and pauses are a matter of time: name the "
+            "column of event times."
+        )
+    if gap <= 0:
+        raise ValueError(f"gap={gap} seconds must be more than 0.")
+    if SESSION in data.spec:
+        raise ValueError(f"{data.name} has a column '{SESSION}' already: drop it.")
+    if data.past is not None or data.train is not None:
+        raise ValueError(
+            f"{data.name} is part of a split, whose sessions other parts would not "
+            "know: make sessions first, then split."
+        )
+    data = in_order(data)
+    own, time = data.spec.user_column, data.columns[str(data.spec.timestamp)]
+    order = np.lexsort((np.arange(len(data)), time, data.user))
+    user = data.user[order]
+    fresh = np.ones(len(data), bool)
+    fresh[1:] = (np.diff(user) != 0) | (np.diff(time[order]) > gap)
+    known = user >= (own.first if own.hash_bins is None else 1)
+    fresh &= known
+    owner = user[fresh]
+    number = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    raw = owner if own.hash_bins is not None else own.raw[owner]
+    names = np.char.add(np.char.add(raw.astype(str), "/"), number.astype(str))
+    column = Categorical(SESSION, "user", vocabulary=tuple(names.tolist()))
+    session = np.empty(len(data), np.int32)
+    session[order] = np.where(known, np.cumsum(fresh) - 1 + column.first, 1)
+    nobody = np.zeros(column.first, owner.dtype)
+    rows = np.concatenate([nobody, owner])
+    columns = {n: v for n, v in data.columns.items() if n != own.name}
+    spec = dataclasses.replace(
+        data.spec, columns=(column, *data.spec.columns), user=SESSION
+    )
+    return dataclasses.replace(
+        data,
+        spec=spec,
+        columns={SESSION: session, **columns},
+        users={own.name: rows, **{n: v[rows] for n, v in data.users.items()}},
+        name=f"{data.name}, sessions",
+    )
+
+
+def with_prefixes(data: Interactions) -> Interactions:
+    """Events with the items before each in its session, as a column of their own.
+
+    Unlike the histories of a view, which hold what is strictly earlier, prefixes hold
+    events of the same second too, by their rows.
+
+    Args:
+        data: Events whose spec declares a history.
+
+    Raises:
+        ValueError: The spec declares no history.
+    """
+    history = data.spec.history
+    if history is None:
+        raise ValueError(
+            f"{data.name} has no column for what came before: declare "
+            f"Sequence('history', of='{data.spec.item}') in the spec."
+        )
+    line, length = data.timeline, history.max_len
+    place = np.empty(len(data), np.int64)
+    place[line.order] = np.arange(len(data))
+    begin = np.maximum(line.start[data.user], place - length)
+    there = begin[:, None] + np.arange(length)
+    found = line.items[np.minimum(there, max(len(data) - 1, 0))]
+    prefixes = np.where(there < place[:, None], found, 0)
+    return dataclasses.replace(data, columns={**data.columns, history.name: prefixes})

@@ -1,0 +1,1 @@
+"""Models over a graph: who took what, or what is known of the items."""

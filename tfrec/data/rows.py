@@ -43,13 +43,7 @@ class Rows(View):
         columns: tuple[str, ...] | None = None,
     ) -> tf.data.Dataset:
         """See :meth:`View.batches`."""
-        if not isinstance(source, Interactions):
-            raise ValueError(
-                f"rows of {self.of}s need the events in memory: load them."
-            )
-        check_events(source)
-        spec, matrix = source.spec, Matrix.of(source, self.of)
-        self._check(source, matrix)
+        spec, matrix = source.spec, self.checked(source)
         key = f"{spec.user if self.of == 'user' else spec.item}/index"
         others = "items" if self.of == "user" else "users"
         known = np.flatnonzero(np.diff(matrix.start))
@@ -76,14 +70,24 @@ class Rows(View):
 
         return finish(seeded_epochs(seed, epoch), None, -(-len(known) // batch_size))
 
-    def _check(self, source: Interactions, matrix: Matrix) -> None:
+    def checked(self, source: Source) -> Matrix:
+        """The rows of some events.
+
+        Raises:
+            ValueError: The events are streamed, there are none of known ids, or a label
+                is out of range or no number.
+        """
+        if not isinstance(source, Interactions):
+            raise ValueError(f"{self.of} rows need the events in memory: load them.")
+        check_events(source)
+        matrix = Matrix.of(source, self.of)
         if not len(matrix.other):
             raise ValueError(
                 f"{source.name} has no event of a known user and a known item: build "
                 "its spec with the ids of these events."
             )
         if matrix.rating is None:
-            return
+            return matrix
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
         outside = matrix.rating[(matrix.rating < low) | (matrix.rating > high)]
@@ -94,3 +98,4 @@ class Rows(View):
                 "range that the model knows: correct them, or adapt a new model to "
                 "these events."
             )
+        return matrix

@@ -43,7 +43,8 @@ def export(
     graph, in ``assets.extra``: ``spec.json`` (columns), ``config.json`` (model,
     hyper-parameters, versions), ``metrics.json`` and warm-up requests. Titles are not
     written, nor what users have seen, except by models that score from it (ItemKNN,
-    EASE, iALS): theirs hold user-item pairs. The version appears whole or not at all.
+    EASE, iALS, AutoRec, RBM): theirs hold user-item pairs. The version appears whole or
+    not at all.
 
     Args:
         model: A trained model.
@@ -70,7 +71,10 @@ def export(
     served = servable(model, audience)
     with _version(path) as folder:
         try:
-            tf.saved_model.save(served.module, str(folder), served.signatures)
+            # Nobody takes gradients of what is served, and those that a layer defines
+            # itself cannot all be written.
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(served.module, str(folder), served.signatures, options)
         except MessageError as why:
             raise ValueError(
                 f"nothing was exported to '{path}': ids and constants of "

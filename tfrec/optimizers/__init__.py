@@ -9,5 +9,6 @@ table is large. The optimizers here read, update and write the looked-up rows on
 from tfrec.optimizers.adagrad import Adagrad
 from tfrec.optimizers.adam import Adam
 from tfrec.optimizers.ftrl import Ftrl
+from tfrec.optimizers.momentum_adagrad import MomentumAdagrad
 
-__all__ = ["Adagrad", "Adam", "Ftrl"]
+__all__ = ["Adagrad", "Adam", "Ftrl", "MomentumAdagrad"]

@@ -1,0 +1,126 @@
+"""Session-parallel mini-batches: lanes of sessions, a step of each at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.data.interactions import Interactions
+from tfrec.data.pipeline import Source, Tensors, check_events, finish, seeded_epochs
+from tfrec.data.views import View
+
+NEXT, FRESH = "next/index", "fresh"
+
+
+@dataclass(frozen=True)
+class SessionParallel(View):
+    """Every user's events as a session, many sessions side by side.
+
+    Hidasi et al. 2016, section 3.1.1. A batch has a lane for each of ``batch_size``
+    sessions and holds one step of all: ``{item}/index`` ``(lanes,)`` int32, the item
+    that each session has reached, ``next/index`` ``(lanes,)`` int32, the one after it,
+    and ``fresh`` ``(lanes,)`` bool, whether it is the first of its session, so that
+    nothing of the lane's last session may be remembered. When a session ends, the next
+    one takes its lane.
+
+    Sessions come in order of their first events, or, shuffled, in another order in each
+    epoch. An epoch has as many steps as it takes to visit every event once, rounded up,
+    and all lanes are full in every step: after the last session the lanes go on with
+    the first ones, and sessions that have not ended with the epoch are cut. The
+    authors' code drops such ends too.
+
+    Events of unknown items are left out, and so are users outside the vocabulary, who
+    share an index, and sessions of one event, after which nothing comes. There are
+    never more lanes than sessions.
+    """
+
+    def batches(
+        self,
+        source: Source,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        columns: tuple[str, ...] | None = None,
+    ) -> tf.data.Dataset:
+        """See :meth:`View.batches`; ``columns`` other than the item are not read."""
+        check_events(source)
+        if not isinstance(source, Interactions):
+            raise ValueError(
+                "sessions need the events of each user side by side, and those on disk "
+                "are in any order: load them into memory."
+            )
+        if not source.ordered:
+            raise ValueError(
+                f"the events of {source.name} have no order, and what follows what is "
+                "all there is to learn from sessions: take events with times."
+            )
+        flat, begin, end = flat_sessions(source)
+        if not len(begin):
+            raise ValueError(
+                f"{source.name} has no user with two events of known items, so nothing "
+                "follows anything: sessions need two."
+            )
+        lanes = min(batch_size, len(begin))
+        steps = -(-int((end - begin).sum()) // lanes)
+        items, starts, ends = tf.constant(flat), tf.constant(begin), tf.constant(end)
+        count, name = len(begin), f"{source.spec.item}/index"
+
+        def epoch(epoch_seed: tf.Tensor) -> tf.data.Dataset:
+            order = tf.range(count)
+            if shuffle:
+                order = tf.random.experimental.stateless_shuffle(order, epoch_seed)
+
+            def step(state: Any, _: tf.Tensor) -> tuple[Any, Tensors]:
+                place, last, fresh, coming = state
+                batch = {
+                    name: tf.gather(items, place),
+                    NEXT: tf.gather(items, place + 1),
+                    FRESH: fresh,
+                }
+                place += 1
+                done = place >= last
+                taken = coming + tf.cumsum(tf.cast(done, tf.int32), exclusive=True)
+                session = tf.gather(order, taken % count)
+                place = tf.where(done, tf.gather(starts, session), place)
+                last = tf.where(done, tf.gather(ends, session), last)
+                coming = (coming + tf.reduce_sum(tf.cast(done, tf.int32))) % count
+                return (place, last, done, coming), batch
+
+            first = order[:lanes]
+            initial = (
+                tf.gather(starts, first),
+                tf.gather(ends, first),
+                tf.ones([lanes], tf.bool),
+                tf.constant(lanes % count),
+            )
+            return tf.data.Dataset.range(steps).scan(initial, step)
+
+        return finish(seeded_epochs(seed, epoch), None, steps)
+
+
+def flat_sessions(source: Interactions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sessions of known items as one array, in order of their first events.
+
+    Args:
+        source: The events.
+
+    Returns:
+        ``(events,)`` int32 items, session by session, and ``(sessions,)`` int32 places
+        of the first and of the last event of every session of two or more.
+    """
+    spec, line = source.spec, source.timeline
+    item, user = spec.item_column, spec.user_column
+    known = line.items >= (item.first if item.hash_bins is None else 1)
+    owner = source.user[line.order]
+    known &= owner >= (user.first if user.hash_bins is None else 1)
+    items, owner, rows = line.items[known], owner[known], line.order[known]
+    begin = np.flatnonzero(np.append(True, np.diff(owner) != 0)[: len(owner)])
+    end = np.append(begin[1:], len(owner)) - 1
+    long = end > begin
+    begin, end = begin[long], end[long]
+    when = rows[begin] if source.timestamp is None else source.timestamp[rows[begin]]
+    order = np.argsort(when, kind="stable")
+    return items, begin[order].astype(np.int32), end[order].astype(np.int32)

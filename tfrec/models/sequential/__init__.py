@@ -1,0 +1,1 @@
+"""Models of sequences that carry a state from one event to the next."""

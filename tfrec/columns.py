@@ -248,7 +248,10 @@ class Text(_Table):
 
 @dataclass(frozen=True)
 class Image:
-    """An encoded image (JPEG, PNG), decoded and resized by the model's content layers.
+    """An encoded image (JPEG, PNG, GIF, BMP); raw values are the bytes of the file.
+
+    The model's numbers are ``(height, width, channels)`` uint8. No image is a file of
+    no bytes, and all 0; so is a file that cannot be read.
 
     Attributes:
         name: Column name.
@@ -265,16 +268,33 @@ class Image:
     width: int = 64
     channels: int = 3
 
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1 or self.channels not in (1, 3):
+            raise ValueError(
+                f"column '{self.name}': an image of {self.height} x {self.width} "
+                f"pixels and {self.channels} channels cannot be: use 1 pixel or more "
+                "and 1 or 3 channels."
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the pixels of one image."""
+        return (self.height, self.width, self.channels)
+
 
 @dataclass(frozen=True)
 class Audio:
-    """A WAV recording, mono.
+    """A WAV recording (16-bit PCM); raw values are the bytes of the file.
+
+    The model's numbers are ``(samples,)`` int16: the mean of the channels, at the rate
+    of the column, cut or followed by 0. No recording is a file of no bytes, and all 0;
+    so is a file that cannot be read.
 
     Attributes:
         name: Column name.
         side: User, item or context.
-        sample_rate: Hertz.
-        seconds: Length kept.
+        sample_rate: Hertz. A file of another rate is resampled.
+        seconds: Length kept, from the start.
     """
 
     kind: ClassVar[str] = "audio"
@@ -282,6 +302,19 @@ class Audio:
     side: Side = "item"
     sample_rate: int = 16_000
     seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.sample_rate < 1 or self.sample_rate * self.seconds < 1:
+            raise ValueError(
+                f"column '{self.name}': {self.seconds:g} seconds at "
+                f"{self.sample_rate} Hz hold no sample: use a higher rate or a longer "
+                "time."
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the samples of one recording."""
+        return (int(self.sample_rate * self.seconds),)
 
 
 Column: TypeAlias = Categorical | Numeric | Sequence | Text | Image | Audio

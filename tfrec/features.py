@@ -267,17 +267,21 @@ class FeatureSpec:
             values: ``(n,)`` or ``(n, length)`` raw values.
 
         Returns:
-            int32 indices ``(n,)`` or ``(n, max_len)``; float32 for numeric columns.
+            int32 indices ``(n,)`` or ``(n, max_len)``; float32 for numeric columns;
+            pixels and samples of images and recordings.
         """
         import tensorflow as tf
 
         from tfrec.layers.inputs import lookup
+        from tfrec.layers.media import decode
 
         column = self[name]
         if isinstance(column, Numeric):
             return np.asarray(values, np.float32)
         with tf.device("CPU"):
             raw = tf.convert_to_tensor(values, self.raw_dtype(name))
+            if isinstance(column, Image | Audio):
+                return decode(column, raw).numpy()
             return lookup(self, name)(raw).numpy()
 
     def decode(self, name: str, indices: np.ndarray) -> np.ndarray:

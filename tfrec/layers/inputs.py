@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
-from tfrec.features import Categorical, FeatureSpec, Numeric, Text
+from tfrec.features import Audio, Categorical, FeatureSpec, Image, Numeric, Text
+from tfrec.layers.media import decode
 
 
 class Lookup(tf.Module):
@@ -185,9 +186,10 @@ class Inputs(keras.layers.Layer):
 
         Args:
             features: Raw values by column name, or int32 indices by ``name/index``.
+                Of images and recordings the name holds bytes, or what they decode to.
 
         Returns:
-            ``{name: int32 indices, normalised float32, or raw image and audio bytes}``.
+            ``{name: int32 indices, float32 numbers, uint8 pixels or int16 samples}``.
         """
         result = {}
         for name in self.names:
@@ -199,5 +201,7 @@ class Inputs(keras.layers.Layer):
                 column, value = self.spec[name], features[name]
                 if isinstance(column, Numeric):
                     value = normalise(column, tf.cast(value, tf.float32))
+                elif isinstance(column, Image | Audio) and value.dtype == tf.string:
+                    value = decode(column, value)
                 result[name] = value
         return result

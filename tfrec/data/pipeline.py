@@ -163,13 +163,20 @@ def first_of_each_user(rows: tf.Tensor, users: tf.Tensor, limit: int) -> tf.Tens
 def side_tables(source: Source, names: tuple[str, ...]) -> Callable[[Tensors], Tensors]:
     """Adds user and item columns to events by gather.
 
+    Images and recordings of items are left out: a block would hold each many times, and
+    models look them up by item.
+
     Args:
         source: Whose tables.
         names: Columns wanted; those that stand in no table are left to the events.
     """
     spec = source.spec
     users = {n: tf.constant(source.users[n]) for n in names if n in source.users}
-    items = {n: tf.constant(source.items[n]) for n in names if n in source.items}
+    items = {
+        n: tf.constant(source.items[n])
+        for n in names
+        if n in source.items and spec[n].kind not in ("image", "audio")
+    }
 
     def attach(events: Tensors) -> Tensors:
         result = dict(events)

@@ -70,7 +70,7 @@ class Records:
 
         if isinstance(learner, View):
             return learner.batches(self, batch_size, shuffle, seed)
-        if not learner.adapted:
+        if not learner.catalogue.complete:
             learner.adapt(self)  # type: ignore[arg-type]
         view = learner.view()
         return view.batches(self, batch_size, shuffle, seed, learner.columns)

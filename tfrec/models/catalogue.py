@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,17 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.interactions import Interactions, index_key
+from tfrec.data.media import decoded
 from tfrec.data.timeline import Timeline
-from tfrec.features import Categorical, FeatureSpec
+from tfrec.features import Audio, Categorical, FeatureSpec, Image
 from tfrec.layers.categories import Categories
 
 
 class Catalogue(keras.layers.Layer):
     """Item and user tables, popularity and histories, saved with the model.
+
+    Images and recordings of items are kept decoded in memory and never saved: they are
+    others' works, and a model file stands without them.
 
     Args:
         spec: The columns.
@@ -35,14 +40,30 @@ class Catalogue(keras.layers.Layer):
         self.item_columns = tuple(n for n in item_columns if n != spec.item)
         self.user_columns = tuple(n for n in user_columns if n != spec.user)
         self.arrays: dict[str, np.ndarray] = {}
+        self.media: dict[str, tf.Tensor] = {}
+        self._resident: dict[str, tf.Tensor] = {}
 
     @property
     def known(self) -> bool:
         """Whether the catalogue has met data."""
         return "counts" in self.arrays
 
+    @property
+    def media_columns(self) -> tuple[str, ...]:
+        """Columns of images and recordings."""
+        kinds = Image | Audio
+        return tuple(n for n in self.item_columns if isinstance(self.spec[n], kinds))
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has met data in this process, if there are images to meet."""
+        return self.known and self.media.keys() == set(self.media_columns)
+
     def adapt(self, data: Interactions) -> None:
         """Takes over item table, user table, popularity and histories.
+
+        Images and recordings are decoded; a warning says how many are not there or
+        cannot be read.
 
         Raises:
             ValueError: The data's spec lacks a column of the model or declares it
@@ -60,34 +81,85 @@ class Catalogue(keras.layers.Layer):
             "start": line.start.astype(np.int64),
             "seen": line.items,
         }
+        media: dict[str, tf.Tensor] = {}
         for side, names, table in (
             ("item", self.item_columns, data.items),
             ("user", self.user_columns, data.users),
         ):
             for name in names:
-                if name in table:
+                if name in table and name in self.media_columns:
+                    media[name] = self._decoded(name, table[name])
+                elif name in table:
                     arrays[f"{side}:{name}"] = table[name]
                 elif side == "item":
                     raise ValueError(
                         f"{data.name} has no item table with column '{name}': add it "
                         "to items, or drop the column with spec.select(...)."
                     )
-        self.arrays = arrays
+        self.arrays, self.media, self._resident = arrays, media, {}
+
+    def _decoded(self, name: str, contents: np.ndarray) -> tf.Tensor:
+        column, item = self.spec[name], self.spec.item_column
+        assert isinstance(column, Image | Audio)
+        found = decoded(column, contents, item.first)
+        report = found.report(column, item.size - item.first, item.raw)
+        if report:
+            warnings.warn(report, stacklevel=5)
+        return found.values
+
+    def at(self, items: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Batch features of items, images and recordings among them.
+
+        Args:
+            items: ``(n,)`` item indices.
+
+        Raises:
+            ValueError: The model has met no data, or was loaded without its images.
+        """
+        features = {f"{self.spec.item}/index": items}
+        for name in self.item_columns:
+            key = index_key(self.spec[name].kind, name)
+            features[key] = tf.gather(self.table(name), items)
+        return features
+
+    def table(self, name: str) -> tf.Tensor:
+        """``(item table rows, ...)`` values of an item column, by item index.
+
+        Raises:
+            ValueError: As of :meth:`at`.
+        """
+        if name in self.media_columns:
+            if name not in self.media:
+                raise ValueError(
+                    f"the model reads '{name}' of items, which no model file holds: "
+                    "call train.batches(model, n) or model.adapt(train) first."
+                )
+            return self.media[name]
+        if name not in self._resident:
+            with tf.init_scope():  # by reference: a constant would swell every graph
+                self._resident[name] = tf.constant(self._values(name))
+        return self._resident[name]
+
+    def _values(self, name: str) -> np.ndarray:
+        if f"item:{name}" not in self.arrays:
+            raise ValueError(
+                f"the model reads item column '{name}' and has met no data: call "
+                "train.batches(model, n) or model.adapt(train) first."
+            )
+        return self.arrays[f"item:{name}"]
 
     def items(self) -> dict[str, tf.Tensor]:
-        """Batch features of all vocabulary items, in index order."""
+        """Batch features of all vocabulary items, in index order.
+
+        Images and recordings are left out, for :meth:`at` to look up some at a time.
+        """
         column = self.spec.item_column
         place = np.arange(column.first, column.size, dtype=np.int32)
         features = {f"{column.name}/index": tf.constant(place)}
         for name in self.item_columns:
-            key = f"item:{name}"
-            if key not in self.arrays:
-                raise ValueError(
-                    f"the model reads item column '{name}' and has met no data: call "
-                    "train.batches(model, n) or model.adapt(train) first."
-                )
-            values = self.arrays[key][column.first :]
-            features[index_key(self.spec[name].kind, name)] = tf.constant(values)
+            if name not in self.media_columns:
+                values = self._values(name)[column.first :]
+                features[index_key(self.spec[name].kind, name)] = tf.constant(values)
         return features
 
     def popularity(self) -> tf.Tensor:

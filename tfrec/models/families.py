@@ -58,17 +58,22 @@ class FactorScorer(Recommender):
         """Query features to ``(batch, dim)`` float32."""
         return tf.cast(self.query(self.lookup(features)), tf.float32)
 
+    @property
+    def items_at_once(self) -> int:
+        """Items in one pass; fewer where an item takes much memory."""
+        return PAIRS
+
     def item_embedding(self, features: Tensors) -> tf.Tensor:
         """Item features to ``(batch, dim)`` float32."""
         return tf.cast(self.item(self.lookup(features)), tf.float32)
 
     def catalogue_state(self) -> Tensors:
         """``item``: ``(items, dim)`` vectors of the whole vocabulary."""
-        features = self.catalogue.items()
+        features, step = self.catalogue.items(), self.items_at_once
         count = int(next(iter(features.values())).shape[0])
         parts = [
-            self.item_embedding({k: v[s : s + PAIRS] for k, v in features.items()})
-            for s in range(0, count, PAIRS)
+            self.item_embedding({k: v[s : s + step] for k, v in features.items()})
+            for s in range(0, count, step)
         ]
         return {"item": tf.concat(parts, axis=0)}
 

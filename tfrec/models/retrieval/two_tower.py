@@ -96,13 +96,7 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         self.query_features = FeatureEmbeddings(
             self.spec, self.static_columns, config.dim, next(self.seeds)
         )
-        self.item_features = FeatureEmbeddings(
-            self.spec,
-            self.item_columns,
-            config.dim,
-            next(self.seeds),
-            tables=self.query_features.tables,
-        )
+        self.item_features: Any = self._item_features()
         self.query_tower = self._dense("query_tower")
         self.item_tower = self._item_tower()
 
@@ -150,12 +144,23 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
             widths, self.seeds, config.activation, None, name=name, last_bias=last_bias
         )
 
+    def _item_features(self) -> keras.layers.Layer:
+        return FeatureEmbeddings(
+            self.spec,
+            self.item_columns,
+            self.config.dim,
+            next(self.seeds),
+            tables=self.query_features.tables,
+        )
+
     def _item_tower(self) -> keras.layers.Layer:
         # Added to every item, a bias adds the same to all logits of a query.
         return self._dense("item_tower", self.config.similarity == "cosine")
 
-    def _tower(self, features: Any, tower: Any, inputs: Tensors) -> tf.Tensor:
-        vectors = features(inputs)
+    def _tower(
+        self, features: Any, tower: Any, inputs: Tensors, **options: Any
+    ) -> tf.Tensor:
+        vectors = features(inputs, **options)
         joined = tf.concat([vectors[name] for name in features.names], axis=1)
         output = tower(joined)
         if self.config.similarity == "cosine":
@@ -169,6 +174,10 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
     def item(self, inputs: Tensors) -> tf.Tensor:
         """``v(y)``: ``(batch, dim)``."""
         return self._tower(self.item_features, self.item_tower, inputs)
+
+    def candidates(self, inputs: Tensors, training: bool) -> tf.Tensor:
+        """``v(y)`` of the items of a batch in training: ``(batch, dim)``."""
+        return self.item(inputs)
 
     def _probability(self, items: tf.Tensor) -> tf.Tensor | None:
         """``p_j`` of the items of a batch, None where it is not corrected for."""
@@ -186,7 +195,7 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
         items = inputs[self.spec.item]
         if self.frequency is not None and training:
             self.frequency.observe(items, self.optimizer.iterations + 1)
-        query, item = self.query(inputs), self.item(inputs)
+        query, item = self.query(inputs), self.candidates(inputs, training)
         with full_precision():
             task = tfrs.tasks.Retrieval(
                 loss=self.loss,

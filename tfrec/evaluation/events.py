@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import index_key
+from tfrec.evaluation.pairs import unasked
 from tfrec.evaluation.protocols import EventRanking
 from tfrec.evaluation.ranking import SCORE_MEMORY, WORKERS, block_rows
 from tfrec.evaluation.result import Result, one_relevant, summarise
@@ -29,7 +30,7 @@ def event_queries(model: Recommender, data: Interactions, rows: np.ndarray) -> C
     for name in own:
         key = index_key(data.spec[name].kind, name)
         features[key] = data.columns[name][rows]
-    return features
+    return {**features, **unasked(model, data, rows)}
 
 
 class Places:

@@ -67,7 +67,13 @@ def event_features(model: Recommender, data: Interactions, rows: np.ndarray) -> 
     )
     for name in own:
         features[index_key(data.spec[name].kind, name)] = data.columns[name][rows]
-    return features
+    return {**features, **unasked(model, data, rows)}
+
+
+def unasked(model: Recommender, data: Interactions, rows: np.ndarray) -> Columns:
+    """What a model reads of an event without it being a column of the spec."""
+    names = [n for n in model.event_columns if n in data.columns]
+    return {name: data.columns[name][rows] for name in names}
 
 
 class Scorer:

@@ -86,6 +86,11 @@ class Recommender(ByExample):
         """All columns that the model reads."""
         return (*self.query_columns, *self.item_columns)
 
+    @property
+    def event_columns(self) -> tuple[str, ...]:
+        """Columns of an event, outside the spec, that are read where they are known."""
+        return ()
+
     def view(self) -> View:
         """What the model learns from."""
         raise NotImplementedError(f"{type(self).__name__} declares no view.")

@@ -10,13 +10,17 @@ import tensorflow as tf
 from tfrec.features import PADDING, FeatureSpec
 
 
-def raw_features(spec: FeatureSpec, features: dict[str, Any]) -> dict[str, tf.Tensor]:
+def raw_features(
+    spec: FeatureSpec, features: dict[str, Any], whole_numbers: tuple[str, ...] = ()
+) -> dict[str, tf.Tensor]:
     """Raw query features as tensors of one batch.
 
     Args:
         spec: The columns.
         features: Raw values by column name, one per query; bags and sequences as lists
             of any lengths.
+        whole_numbers: Names that are no columns of the spec and hold int64, such as
+            times.
 
     Returns:
         ``{name: (queries, ...) or (queries, longest)}``, padded with ``""`` or -1.
@@ -27,8 +31,11 @@ def raw_features(spec: FeatureSpec, features: dict[str, Any]) -> dict[str, tf.Te
     """
     tensors: dict[str, tf.Tensor] = {}
     for name, values in features.items():
-        many = spec.length(name) is not None
-        tensors[name] = _tensor(name, values, spec.raw_dtype(name), many)
+        if name in whole_numbers and name not in spec:
+            tensors[name] = _tensor(name, values, "int64", False)
+        else:
+            many = spec.length(name) is not None
+            tensors[name] = _tensor(name, values, spec.raw_dtype(name), many)
         _check_rows(name, tensors[name], int(next(iter(tensors.values())).shape[0]))
     return tensors
 

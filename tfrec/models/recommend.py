@@ -73,7 +73,7 @@ def complete(model: Recommender, features: dict[str, Any]) -> Tensors:
             fit.
     """
     spec, catalogue = model.spec, model.catalogue
-    result: Tensors = raw_features(spec, features)
+    result: Tensors = raw_features(spec, features, model.event_columns)
     users = (
         spec.encode(spec.user, _array(features[spec.user]))
         if spec.user in features

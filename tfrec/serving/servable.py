@@ -15,6 +15,7 @@ from tfrec.models.base import Recommender
 from tfrec.models.rank import Wanted, rank
 from tfrec.serving.audience import AudienceQuery
 from tfrec.serving.examples import parser
+from tfrec.serving.live import Advance
 
 Tensors = dict[str, tf.Tensor]
 Specs = dict[str, Any]
@@ -48,7 +49,13 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
     same from serialised ``tf.Example`` messages. ``score`` takes
     raw query and item columns of pairs; ``query_embedding`` and ``item_embedding``
     give the ``embedding`` ``(batch, dim)`` of the raw columns of their side. A model
-    has the last three where it has the method behind them.
+    has the last three where it has the method behind them. Methods that a model names
+    in ``pair_outputs`` are signatures too: raw query and item columns of pairs to what
+    the method returns by name.
+
+    ``advance``, of models that carry a state from item to item, takes a raw item id,
+    ``session_state`` and ``session_version`` and returns, beside the answer, both after
+    the item; see :class:`tfrec.serving.live.Advance`.
 
     ``audience`` takes raw item columns and ``k`` and returns ``user_id`` and ``score``
     ``(batch, k)``: the users nearest by cosine.
@@ -117,9 +124,19 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
             lambda **features: {"score": model(features, training=False)},
             {**query, **items},
         )
+    for name in getattr(model, "pair_outputs", ()):
+        signatures[name] = _trace(_named(getattr(model, name)), {**query, **items})
     for name, columns in (("query_embedding", query), ("item_embedding", items)):
         if hasattr(model, name):
             signatures[name] = _trace(_embed(getattr(model, name)), columns)
+    if hasattr(model, "advance"):
+        live = Advance(model, lookup)
+
+        def advance(**values: tf.Tensor) -> Tensors:
+            vectors = state()["item"]
+            return live(values, vectors, popularity.read_value(), ids.read_value())
+
+        signatures["advance"] = _trace(advance, live.inputs)
     module = tf.Module(name="servable")
     if audience:
         module.audience = AudienceQuery(model)
@@ -195,6 +212,10 @@ def _trace(function: Callable[..., Tensors], inputs: Specs) -> Any:
 
 def _embed(method: Callable[[Tensors], tf.Tensor]) -> Callable[..., Tensors]:
     return lambda **features: {"embedding": method(features)}
+
+
+def _named(method: Callable[[Tensors], Tensors]) -> Callable[..., Tensors]:
+    return lambda **features: method(features)
 
 
 def _checks(

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfrec.data.examples import serialise
 from tfrec.features import PADDING
 from tfrec.models.base import Recommender
+from tfrec.serving.live import STATE, VERSION
 
 ROWS, K = 2, 10
 
@@ -60,4 +61,6 @@ def _values(model: Recommender) -> dict[str, Any]:
         "candidates": np.full((ROWS, 1), PADDING[item.dtype], object),
         "within": np.full((ROWS, 1), "", object),
         "examples": serialise(columns),
+        STATE: np.zeros((ROWS, 0), np.float32),
+        VERSION: "",
     }

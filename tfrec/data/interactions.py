@@ -15,6 +15,7 @@ from tfrec.features import FeatureSpec, Sequence
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from tfrec.data.knowledge import KnowledgeGraph
     from tfrec.data.pipeline import Reader
     from tfrec.data.views import View
     from tfrec.models.base import Recommender
@@ -39,6 +40,7 @@ class Interactions:
         ordered: Whether the events have an order, of their timestamps or else of their
             rows. Where a source tells only what users took, not when, a history holds
             the user's other events instead of the earlier ones.
+        graph: What is known of the items beside their columns.
     """
 
     spec: FeatureSpec
@@ -50,6 +52,7 @@ class Interactions:
     past: Interactions | None = None
     train: Interactions | None = None
     ordered: bool = True
+    graph: KnowledgeGraph | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.columns.items():

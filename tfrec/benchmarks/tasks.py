@@ -17,6 +17,7 @@ from tfrec.evaluation.protocols import (
     EventRanking,
     FullRanking,
     Protocol,
+    RatingPrediction,
     SampledNegatives,
 )
 from tfrec.features import Categorical, FeatureSpec, Numeric, Text
@@ -293,6 +294,40 @@ def movielens_genres(data_dir: str | Path | None) -> Task:
     )
 
 
+def _ratings(data: Interactions, title: str, test: float) -> Task:
+    """Ratings of a random part, seed 0, cut to the range of those of the other."""
+    order = np.random.default_rng(0).permutation(len(data))
+    cut = round((1 - test) * len(data))
+    train = data.take(order[:cut])
+    label = train.label
+    return Task(
+        title=title,
+        spec=data.spec,
+        train=train,
+        test=data.take(order[cut:], past=train, train=train),
+        protocol=RatingPrediction((float(label.min()), float(label.max()))),
+        metrics=("rmse",),
+    )
+
+
+def movielens_1m_ratings(data_dir: str | Path | None) -> Task:
+    """MovieLens 1M, a tenth of the ratings held out at random."""
+    data = datasets.load("movielens/1m", data_dir)
+    return _ratings(data, "ML-1M, random 90/10", 0.1)
+
+
+def movielens_1m_fold(data_dir: str | Path | None) -> Task:
+    """MovieLens 1M, one of five random folds of the ratings held out."""
+    data = datasets.load("movielens/1m", data_dir)
+    return _ratings(data, "ML-1M, one fold of five", 0.2)
+
+
+def movielens_100k_fold(data_dir: str | Path | None) -> Task:
+    """MovieLens 100K, one of five random folds of the ratings held out."""
+    data = datasets.load("movielens/100k", data_dir)
+    return _ratings(data, "ML-100K, one fold of five", 0.2)
+
+
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
@@ -305,6 +340,9 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_genres": movielens_genres,
     "gowalla": gowalla,
     "cross_domain": cross_domain,
+    "movielens_1m_ratings": movielens_1m_ratings,
+    "movielens_1m_fold": movielens_1m_fold,
+    "movielens_100k_fold": movielens_100k_fold,
 }
 
 

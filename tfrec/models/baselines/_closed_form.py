@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.models.first_callback import fit_with
 
 Tensors = dict[str, tf.Tensor]
 
@@ -33,6 +33,27 @@ def solved_weight(
     return model.add_weight(
         name, shape, dtype, "zeros", trainable=False, experimental_autocast=False
     )
+
+
+def ridge(
+    vectors: tf.Tensor, gram: tf.Tensor, penalty: tf.Tensor, right: tf.Tensor
+) -> tf.Tensor:
+    """Solves ``(sum of v v' + gram + penalty I) x = right`` for every row.
+
+    Args:
+        vectors: ``(rows, any, dim)`` v.
+        gram: ``(dim, dim)``.
+        penalty: ``(rows,)``, positive.
+        right: ``(rows, dim)``.
+
+    Returns:
+        ``(rows, dim)``.
+    """
+    matrix = tf.matmul(vectors, vectors, transpose_a=True) + gram
+    matrix += tf.linalg.diag(tf.repeat(penalty[:, None], gram.shape[1], axis=1))
+    return tf.linalg.cholesky_solve(tf.linalg.cholesky(matrix), right[..., None])[
+        ..., 0
+    ]
 
 
 class OwnLoss:
@@ -155,15 +176,11 @@ class ClosedForm(OwnLoss):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Keras's ``fit``; an epoch is one pass over the data and one solution."""
-        signature = inspect.signature(super().fit)  # type: ignore[misc]
-        bound = signature.bind(*args, **kwargs)
-        callbacks = tf.nest.flatten(bound.arguments.get("callbacks") or [])
-        bound.arguments["callbacks"] = [_Solve(), *callbacks]
         with self.distribute_strategy.scope():  # type: ignore[attr-defined]
             self.sums = Sums(self.sum_specs())
         # A graph traced by an earlier call would add to the sums of that call.
         self.train_function = None
         try:
-            return super().fit(*bound.args, **bound.kwargs)  # type: ignore[misc]
+            return fit_with(_Solve(), super().fit, *args, **kwargs)  # type: ignore[misc]
         finally:
             self.sums = None

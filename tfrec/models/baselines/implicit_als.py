@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.models.base import Recommender
-from tfrec.models.baselines._closed_form import OwnLoss, solved_weight, whole
+from tfrec.models.baselines._closed_form import OwnLoss, ridge, solved_weight, whole
 from tfrec.models.baselines._taken import FromTaken, first_known
 from tfrec.models.baselines._views import BothSides
 from tfrec.models.config import Config as BaseConfig
@@ -142,11 +142,7 @@ class ImplicitALS(OwnLoss, FromTaken, FactorScorer, Recommender):
         """Solves for a batch of users or of items."""
         batch, _, _ = whole(keras.utils.unpack_x_y_sample_weight(data))
         vectors, gram, penalty = self._equations(batch)
-        matrix = tf.matmul(vectors, vectors, transpose_a=True) + gram
-        matrix += tf.linalg.diag(tf.repeat(penalty[:, None], self.config.dim, axis=1))
-        right = tf.reduce_sum(vectors, axis=1)
-        solved = tf.linalg.cholesky_solve(tf.linalg.cholesky(matrix), right[..., None])
-        own = solved[..., 0]
+        own = ridge(vectors, gram, penalty, tf.reduce_sum(vectors, axis=1))
         update = tf.IndexedSlices(own, batch["row"])
         second = is_second(batch)
 

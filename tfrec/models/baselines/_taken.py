@@ -66,7 +66,7 @@ class Taken:
                 "column for each of them: give it a vocabulary."
             )
         self.spec, self.catalogue = spec, catalogue
-        self.items = item_count(spec)
+        self.items = self.width = item_count(spec)
         self._source: np.ndarray | None = None
         self._keys: tf.Variable | None = None
 
@@ -79,11 +79,14 @@ class Taken:
             if seen is not None:
                 lengths = np.diff(self.catalogue.arrays["start"])
                 users = np.repeat(np.arange(len(lengths)), lengths)
-                keys = taken_keys(self.spec, users, seen)
+                keys = self._keys_of(users, seen)
             self._source = seen
             with tf.init_scope():
                 self._set(np.append(keys, END))
         return self._keys
+
+    def _keys_of(self, users: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        return taken_keys(self.spec, users, seen)
 
     def _set(self, keys: np.ndarray) -> None:
         # A variable of any length: graphs traced earlier read the new histories.
@@ -95,10 +98,10 @@ class Taken:
 
     def stretch(self, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """First and last but one place of ``(batch,)`` users among the keys."""
-        low = tf.cast(users, tf.int64) * self.items
+        low = tf.cast(users, tf.int64) * self.width
         return (
             tf.searchsorted(self.keys, low),
-            tf.searchsorted(self.keys, low + self.items),
+            tf.searchsorted(self.keys, low + self.width),
         )
 
     def pairs(self, users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -121,6 +124,21 @@ class Taken:
         wanted += tf.cast(columns, tf.int64)
         place = tf.searchsorted(self.keys, tf.reshape(wanted, [-1]))
         return tf.reshape(tf.gather(self.keys, place), tf.shape(wanted)) == wanted
+
+
+class Takers(Taken):
+    """The keys the other way round, ``j * user table rows + user``, j an item.
+
+    :meth:`stretch` then finds those who took an item, counted from 0.
+    """
+
+    def __init__(self, spec: FeatureSpec, catalogue: Catalogue) -> None:
+        super().__init__(spec, catalogue)
+        self.width = spec.user_column.size
+
+    def _keys_of(self, users: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        user, item = np.divmod(super()._keys_of(users, seen), self.items)
+        return np.sort(item * self.width + user)
 
 
 class FromTaken:

@@ -216,7 +216,7 @@ class Interactions:
 
         if isinstance(learner, View):
             return learner.batches(self, batch_size, shuffle, seed)
-        if not learner.adapted:
+        if not learner.catalogue.complete:
             learner.adapt(self)
         view = learner.view()
         return view.batches(self, batch_size, shuffle, seed, learner.columns)

@@ -108,7 +108,7 @@ def test_a_ranking_score_has_no_user_bias(data, randomise):
 @pytest.mark.parametrize("l2", [0.0, 0.05])
 @pytest.mark.parametrize("shared", [False, True])
 def test_bpr_and_its_step(data, randomise, check_step, monkeypatch, l2, shared):
-    """``-log sigmoid(x_ui - x_uj)``, mean over negatives and examples."""
+    """``-log sigmoid(x_ui - x_uj)`` and L2, mean over negatives and examples."""
     model = built(data, randomise, l2=l2, share_negatives=shared)
     batch, negatives = TRIPLES, NEGATIVE
     if shared:  # every event is compared with the same three
@@ -121,7 +121,8 @@ def test_bpr_and_its_step(data, randomise, check_step, monkeypatch, l2, shared):
         bpr = np.mean(-np.log(1 / (1 + np.exp(-difference))))
         rows = w["p"][USER], w["q"][ITEM], w["b_i"][ITEM]
         others = w["q"][negatives], w["b_i"][negatives]
-        penalty = sum(squares(values) for values in (*rows, *others))
+        penalty = sum(squares(values) for values in rows)
+        penalty += sum(squares(values) for values in others) / negatives.shape[1]
         return bpr + l2 * penalty
 
     check_step(model, (batch,), weights(model), loss)

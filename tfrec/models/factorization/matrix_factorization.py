@@ -36,9 +36,9 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
 
     Differs from the paper: trained by mini-batch Adam on the mean loss instead of
     single-example gradient descent or ALS; L2 is taken on the rows of the batch. BPR
-    takes the mean over ``negatives`` draws for each event instead of one; with
-    ``share_negatives`` the events of a batch share them, some of which a user may have
-    taken, and their scores are one matrix product.
+    takes the mean over ``negatives`` draws for each event instead of one, of the loss
+    and of |q_j|^2; with ``share_negatives`` the events of a batch share them, some of
+    which a user may have taken, and their scores are one matrix product.
 
     Args:
         spec: The columns; user and item id are read.
@@ -134,7 +134,8 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
         bias = query[:, dim : dim + 1] - tf.cast(self.mean, query.dtype)
         rows = [query[:, :dim], bias]
         for item in items:
-            rows += [item[..., :dim], item[..., dim + 1 :]]
+            flat = tf.reshape(item, [-1, item.shape[-1]])
+            rows += [flat[:, :dim], flat[:, dim + 1 :]]
         return self.config.l2 * sum_of_squares(*rows)
 
     def batch_loss(

@@ -186,6 +186,25 @@ def test_searches_are_averaged_beside_watches(data, randomise):
     np.testing.assert_allclose(model(features), [u @ movies[7]], rtol=1e-4)
 
 
+def test_without_a_network_the_mean_of_watches_is_the_user(data, batch, randomise):
+    spec = data.spec.select("history")
+    model = YouTubeDNN(spec, dim=3, layers=None)
+    model.ensure_built()
+    randomise(model)
+    (table,) = model.trainable_variables
+    w = table.numpy()
+    history, item = batch["history/index"].numpy(), batch["movie_id/index"].numpy()
+    mask = (history > 0)[..., None]
+    u = (w[history] * mask).sum(1) / np.maximum(mask.sum(1), 1)
+    expected = np.sum(u * w[item], axis=1)
+    np.testing.assert_allclose(model(batch), expected, rtol=1e-4, atol=1e-6)
+    assert model.view() == Positives()
+    with pytest.raises(
+        ValueError, match=r"leaves no place for age, device: keep"
+    ):
+        YouTubeDNN(data.spec, layers=None)
+
+
 def test_without_a_history_it_is_refused(data):
     with pytest.raises(ValueError, match=r"declare Sequence\('history', of='movie_id'"):
         YouTubeDNN(data.spec.select("age"))

@@ -41,9 +41,10 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
 
     Differs from the paper: the softmax vectors v are the embeddings of the watch
     history unless ``share_table`` is off. With ``history_dropout`` training sees random
-    parts of histories, as a denoising autoencoder does. Example age goes in as
-    log(1 + days). The user id is not read, as in the paper; every user-side and context
-    column is.
+    parts of histories, as a denoising autoencoder does. Without a network
+    (``layers=None``) u is the mean of watches alone: a factor model of item pairs,
+    which needs few data. Example age goes in as log(1 + days). The user id is not read,
+    as in the paper; every user-side and context column is.
 
     Args:
         spec: The columns, among them a ``Sequence`` of the item column; further
@@ -71,7 +72,8 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
 
         Attributes:
             dim: Width of embeddings and of the user vector.
-            layers: Hidden widths of the network, before the last layer of ``dim``.
+            layers: Hidden widths of the network, before the last layer of ``dim``; None
+                for no network, where u is the mean of watches.
             negatives: Items drawn for each batch, shared by its examples.
             alpha: Items are drawn in proportion to ``count ** alpha``.
             per_user: Examples of each user in an epoch; None for all.
@@ -83,7 +85,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         """
 
         dim: Annotated[int, Tune(16, 128, log=True)] = 64
-        layers: tuple[int, ...] = (128,)
+        layers: tuple[int, ...] | None = (128,)
         negatives: Annotated[int, Tune(100, 2000, log=True)] = 800
         alpha: Annotated[float, Tune(0.0, 1.0)] = 0.5
         per_user: int | None = None
@@ -103,13 +105,26 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         self.softmax = FeatureEmbeddings(
             self.spec, self.item_columns, config.dim, next(self.seeds), tables=shared
         )
-        self.mlp = mlp((*config.layers, config.dim), self.seeds, last=None)
+        if config.layers is None:
+            self._check_no_network()
+        else:
+            self.mlp = mlp((*config.layers, config.dim), self.seeds, last=None)
         if not 0 <= config.history_dropout < 1:
             raise ValueError(
                 f"history_dropout={config.history_dropout} must be 0 or more, and less "
                 "than 1."
             )
-        self.age_used = config.example_age and self.spec.timestamp is not None
+        timed = self.spec.timestamp is not None and config.layers is not None
+        self.age_used = config.example_age and timed
+
+    def _check_no_network(self) -> None:
+        history, *others = self.query_columns
+        if others:
+            raise ValueError(
+                f"layers=None makes the mean of '{history}' the user's vector, which "
+                f"leaves no place for {', '.join(others)}: keep the history alone with "
+                f"spec.select('{history}'), or give layers."
+            )
 
     @property
     def query_columns(self) -> tuple[str, ...]:
@@ -137,6 +152,8 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
     def query(self, inputs: Tensors) -> tf.Tensor:
         """``u``: ``(batch, dim)``."""
         vectors = self.features(inputs)
+        if self.config.layers is None:
+            return vectors[self.query_columns[0]]
         parts = [vectors[name] for name in self.query_columns]
         if self.age_used:
             serving = tf.zeros_like(parts[0][:, 0])

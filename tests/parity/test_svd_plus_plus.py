@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from matrices import check_round_trip, events_of, fitted, pair_scores, random_matrix
 
-from tfrec.data.views import Pairs
+from tfrec.data.ratings import Ratings
 from tfrec.models.factorization.svd_plus_plus import SVDPlusPlus
 
 USER, ITEM = np.array([2, 5, 2, 9, 1]), np.array([3, 3, 30, 1, 8])
@@ -93,7 +93,7 @@ def test_evaluation_is_the_squared_error_alone(data, randomise):
 
 def test_it_learns_from_labels(data):
     model = SVDPlusPlus(data.spec)
-    assert model.view() == Pairs()
+    assert model.view() == Ratings(by_user=True)
     _, target = next(iter(data.batches(model, 600, shuffle=False)))
     np.testing.assert_array_equal(target, data.label)
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfrec.data.interactions import Interactions
 from tfrec.data.negatives import sampler_of
 from tfrec.data.pipeline import (
+    Reader,
     Source,
     Tensors,
     check_events,
@@ -81,6 +82,10 @@ class EventView(View):
         """Examples in an epoch."""
         return len(source) * self.growth
 
+    def reader(self, source: Source, names: tuple[str, ...]) -> Reader:
+        """Where blocks of events come from."""
+        return source.reader(names)
+
     @abstractmethod
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Returns the function from a block of events and a seed to its examples.
@@ -105,7 +110,7 @@ class EventView(View):
         names = (*event_columns(source, columns), *self.extra_columns(spec))
         expand = self.expander(source, side_tables(source, columns))
         blocks = expanded_blocks(
-            source.reader(names),
+            self.reader(source, names),
             expand,
             batch_size,
             shuffle,

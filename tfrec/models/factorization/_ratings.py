@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
-from tfrec.data.timed import TimedPairs
-from tfrec.data.views import Pairs
+from tfrec.data.ratings import Ratings
 from tfrec.layers.clock import Clock
 from tfrec.layers.embedding import table
 from tfrec.losses import sum_of_squares
@@ -97,9 +96,10 @@ class RatingFactors(FactorScorer, Recommender):
         dim = self.config.dim
         return table(rows, dim, next(self.seeds), 0.1 / dim**0.5)
 
-    def view(self) -> Pairs:
-        """Labelled pairs."""
-        return Pairs()
+    def view(self) -> Ratings:
+        """Labelled pairs, with their time if the model reads it."""
+        by_user = isinstance(self, FromTaken)
+        return Ratings(timed=bool(self.event_columns), by_user=by_user)
 
     def default_loss(self) -> keras.losses.Loss:
         """Squared error."""
@@ -222,10 +222,6 @@ class Timed(Recommender):
         """The training period, too."""
         super().learn_constants(data)
         self.clock.fit(times(data))
-
-    def view(self) -> Pairs:
-        """Labelled pairs with their time."""
-        return TimedPairs() if self.spec.timestamp else Pairs()
 
     def lookup(self, features: Tensors) -> Tensors:
         """Looked-up columns, with the time where there is a user."""

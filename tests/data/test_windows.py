@@ -101,6 +101,39 @@ def test_the_number_of_batches_is_known_also_when_events_are_dropped():
     assert len(list(batches)) == 4
 
 
+def test_every_event_is_a_centre_once():
+    data = events([n // 10 for n in range(80)], list(range(80)))
+    for batch in (7, 80, 100):
+        items = [item for _, item, _ in centres(data, Windows(2), batch)]
+        assert sorted(items) == data.item.tolist()
+        assert items != data.item.tolist()
+
+
+def test_dropped_events_leave_the_window_to_those_behind_them():
+    """Of a timeline 0 x 1 x 2 x ... without x all neighbours are two apart."""
+    items = [n // 2 + 1 if n % 2 else 0 for n in range(160)]
+    data = events([n // 40 for n in range(160)], items)
+    common = data.spec.item_column.first
+    view = Windows(1, shrink=False, subsample=1e-9)
+    near = [n for _ in range(20) for *_, n in centres(data, view) if len(n) == 2]
+    assert not near or common not in np.concatenate(near)
+    some = centres(data, Windows(1, shrink=False, subsample=0.02), 16)
+    users = {u: [i for v, i, _ in some if v == u] for u, *_ in some}
+    for user, item, around in some:
+        assert set(around) <= set(users[user]) | {item}
+
+
+def test_a_user_with_one_event_has_no_neighbours():
+    data = events([3], [5])
+    for batch in (1, 10):
+        ((_, item, near),) = centres(data, Windows(3), batch)
+        assert (item, near) == (data.item[0], [])
+    data = events([0, 1, 2, 2], [5, 6, 7, 8])
+    found = {item: near for _, item, near in centres(data, Windows(3, shrink=False))}
+    a, b, c, d = data.item
+    assert found == {a: [], b: [], c: [d], d: [c]}
+
+
 def test_epochs_differ_and_the_seed_decides_them():
     view = Windows(2)
     assert centres(DATA, view) == centres(DATA, view)

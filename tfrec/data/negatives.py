@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfrec.data.alias import AliasTable
 from tfrec.data.key_set import KeySet
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class NegativeSampler:
                 "it a vocabulary instead of hash_bins."
             )
         self.first, self.size = first, size
-        self.cumulative: tf.Tensor | None = None
+        self.table: AliasTable | None = None
         if alpha is not None:
             if counts is None:
                 raise ValueError(f"alpha={alpha} needs the items' counts.")
@@ -58,7 +59,8 @@ class NegativeSampler:
                     f"alpha={alpha} has nothing to draw: no item of the vocabulary "
                     "occurs in the events; check their item ids."
                 )
-            self.cumulative = tf.constant(np.cumsum(weights) / weights.sum())
+            self.table = AliasTable(weights)
+            self.share = tf.constant((weights / weights.sum()).astype(np.float32))
         self.known: KeySet | None = None
         if known is not None:
             known = known[known % size >= first]  # an unknown item is never drawn
@@ -73,24 +75,18 @@ class NegativeSampler:
 
     def draw_items(self, n: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Draws ``(n,)`` int32 item indices, known positives or not."""
-        if self.cumulative is None:
+        if self.table is None:
             return tf.random.stateless_uniform(
                 [n], seed, self.first, self.size, dtype=tf.int32
             )
-        place = tf.random.stateless_uniform([n], seed, dtype=tf.float64)
-        found = tf.searchsorted(self.cumulative, place, side="right")
-        return tf.minimum(self.first + found, self.size - 1)
+        return self.first + self.table.draw(n, seed)
 
     def probability(self, items: tf.Tensor) -> tf.Tensor:
         """``(n,)`` item indices to the float32 probability that a draw is that item."""
-        if self.cumulative is None:
+        if self.table is None:
             share = 1.0 / (self.size - self.first)
             return tf.fill(tf.shape(items), tf.constant(share, tf.float32))
-        place = tf.maximum(items - self.first, 0)
-        upper = tf.gather(self.cumulative, place)
-        lower = tf.gather(self.cumulative, tf.maximum(place - 1, 0))
-        lower = tf.where(place > 0, lower, tf.zeros_like(lower))
-        return tf.cast(upper - lower, tf.float32)
+        return tf.gather(self.share, tf.maximum(items - self.first, 0))
 
     def is_known(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """``(n,)`` users and items to ``(n,)`` bool: a known positive."""

@@ -38,18 +38,23 @@ class Timeline:
             time: ``(n,)`` times, or None to take rows as ordered in time.
             users: Rows of the user table.
         """
-        rows = np.arange(len(user))
-        time = rows if time is None else time
-        order = np.lexsort((rows, time, user))
-        start = np.searchsorted(user[order], np.arange(users + 1))
-        sorted_user, sorted_time = user[order], time[order]
-        fresh = np.ones(len(user), bool)
-        fresh[1:] = (sorted_user[1:] != sorted_user[:-1]) | (
-            sorted_time[1:] != sorted_time[:-1]
-        )
-        tie_start = np.maximum.accumulate(np.where(fresh, rows, 0))
+        # Both sorts are stable, so rows decide last.
+        if time is None:
+            order = np.argsort(user, kind="stable")
+        else:
+            order = np.lexsort((time, user))
+        sorted_user = user[order]
+        start = np.searchsorted(sorted_user, np.arange(users + 1))
         before = np.empty(len(user), np.int64)
-        before[order] = tie_start
+        place = np.arange(len(user))
+        if time is not None:
+            sorted_time = time[order]
+            tied = (sorted_user[1:] == sorted_user[:-1]) & (
+                sorted_time[1:] == sorted_time[:-1]
+            )
+            place[1:][tied] = 0
+            np.maximum.accumulate(place, out=place)
+        before[order] = place
         return cls(start, item[order].astype(np.int32), before, order)
 
     def latest(self, users: np.ndarray, length: int) -> np.ndarray:

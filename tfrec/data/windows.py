@@ -70,75 +70,103 @@ class Windows(View):
                 "are in any order: load them into memory."
             )
         parts = -(-len(source) // batch_size)
-        sequence = self._sequence(source)
+        kept = self._kept(source)
         spec = source.spec
 
         def epoch(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-            users, items = sequence(epoch_seed)
+            users, items, start = kept(epoch_seed)
             count = tf.size(items)
-            centres = tf.range(count)
-            if shuffle:
-                centres = tf.random.experimental.stateless_shuffle(
-                    centres, epoch_seed + 2
-                )
 
             def batch(number: tf.Tensor) -> Tensors:
                 total = tf.cast(count, tf.int64)
-                begin = number * total // parts
-                end = (number + 1) * total // parts
-                place = centres[begin:end]
+                begin = tf.cast(number * total // parts, tf.int32)
+                end = tf.cast((number + 1) * total // parts, tf.int32)
+                place = tf.range(begin, end)
+                if shuffle:
+                    place = shuffled(place, count, epoch_seed + 2)
                 draw = epoch_seed + tf.stack([3, 1000 * tf.cast(number, tf.int32)])
+                user = tf.gather(users, place)
+                low, high = tf.gather(start, user), tf.gather(start, user + 1)
                 return {
-                    f"{spec.user}/index": tf.gather(users, place),
+                    f"{spec.user}/index": user,
                     f"{spec.item}/index": tf.gather(items, place),
-                    "context/index": self._around(users, items, place, draw),
+                    "context/index": self._around(items, place, low, high, draw),
                 }
 
             return tf.data.Dataset.range(parts).map(batch)
 
         return finish(seeded_epochs(seed, epoch), None, parts)
 
-    def _sequence(
+    def _kept(
         self, source: Interactions
-    ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-        """A seed to the users and items that an epoch keeps, users side by side."""
+    ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """A seed to users and items that an epoch keeps, and where each user starts.
+
+        Users stand side by side. Twelve bytes an event stay in memory.
+        """
         line = source.timeline
-        items = tf.constant(line.items)
+        items, start = (
+            tf.constant(values.astype(np.int32)) for values in (line.items, line.start)
+        )
         lengths = np.diff(line.start)
         users = tf.constant(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
         share = source.item_counts / len(source)
         chance = np.sqrt(self.subsample / np.maximum(share, 1e-12))
         keep = tf.constant(np.minimum(chance, 1.0).astype(np.float32))
 
-        def sequence(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            kept_users, kept_items = users, items
+        def kept(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            kept_users, kept_items, begin = users, items, start
             if self.subsample:
                 draw = tf.random.stateless_uniform(tf.shape(items), seed)
-                kept = draw < tf.gather(keep, items)
-                kept_users = tf.boolean_mask(users, kept)
-                kept_items = tf.boolean_mask(items, kept)
+                stays = draw < tf.gather(keep, items)
+                kept_users = tf.boolean_mask(users, stays)
+                kept_items = tf.boolean_mask(items, stays)
+                before = tf.pad(tf.cumsum(tf.cast(stays, tf.int32)), [[1, 0]])
+                begin = tf.gather(before, start)
             if not (self.ordered and source.ordered):
                 order = tf.random.experimental.stateless_shuffle(
                     tf.range(tf.size(kept_items)), seed + 1
                 )
                 by_user = tf.argsort(tf.gather(kept_users, order), stable=True)
                 kept_items = tf.gather(kept_items, tf.gather(order, by_user))
-            return kept_users, kept_items
+            return kept_users, kept_items, begin
 
-        return sequence
+        return kept
 
     def _around(
-        self, users: tf.Tensor, items: tf.Tensor, place: tf.Tensor, seed: tf.Tensor
+        self,
+        items: tf.Tensor,
+        place: tf.Tensor,
+        low: tf.Tensor,
+        high: tf.Tensor,
+        seed: tf.Tensor,
     ) -> tf.Tensor:
-        """``(centres, 2 * window)`` items around those places."""
+        """``(centres, 2 * window)`` items around those places, from low to below high.
+
+        The reach of a centre's window narrows the span that its neighbours are of.
+        """
         step = tf.concat([tf.range(-self.window, 0), tf.range(1, self.window + 1)], 0)
-        there = place[:, None] + step
-        inside = (there >= 0) & (there < tf.size(items))
-        there = tf.where(inside, there, 0)
-        inside &= tf.gather(users, there) == tf.gather(users, place)[:, None]
         if self.shrink:
             reach = tf.random.stateless_uniform(
                 tf.shape(place), seed, 1, self.window + 1, dtype=tf.int32
             )
-            inside &= tf.abs(step) <= reach[:, None]
-        return tf.where(inside, tf.gather(items, there), 0)
+            low = tf.maximum(low, place - reach)
+            high = tf.minimum(high, place + reach + 1)
+        there = place[:, None] + step
+        inside = (there >= low[:, None]) & (there < high[:, None])
+        near = tf.gather(items, tf.clip_by_value(there, 0, tf.size(items) - 1))
+        return tf.where(inside, near, 0)
+
+
+def shuffled(places: tf.Tensor, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Places of a permutation of ``count``, each computed and none of them kept.
+
+    Args:
+        places: ``(n,)`` int32 below ``count``.
+        count: Scalar int32.
+        seed: ``(2,)`` int32; the same seed is the same permutation.
+    """
+    last = tf.maximum(count - 1, 0)
+    # The operation takes no empty vector, which a batch may be.
+    some = tf.minimum(tf.concat([places, [0]], axis=0), last)
+    return tf.random.experimental.index_shuffle(some, seed, last)[:-1]

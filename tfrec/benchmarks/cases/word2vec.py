@@ -18,8 +18,14 @@ from tfrec.models import registry
 
 PEER = Peer("gensim", "gensim", "4.4.0", ("smart_open", "scipy"))
 WORKER = "tfrec.benchmarks.cases.word2vec_worker"
-DIM, WINDOW, NEGATIVES, BATCH, SHARED = 64, 5, 5, 1024, 500
-LEARNING_RATE = 0.005
+DIM, WINDOW, NEGATIVES = 64, 5, 5
+# Model, size of a shared draw, batch and learning rate. Negatives that a large batch
+# shares are too few for the rare items among them.
+RUNS = (
+    ("skip_gram", 0, 8192, 0.02),
+    ("skip_gram", 500, 1024, 0.005),
+    ("cbow", 0, 8192, 0.02),
+)
 SCORES = ("probability", "lift", "cosine")
 
 
@@ -44,18 +50,18 @@ def measure(rounds: int, seed: int) -> list[Row]:
     train, valid, _ = data.split("leave_last_out")
     evaluator = Evaluator(valid, FullRanking(20))
     rows = []
-    for name, shared in (("skip_gram", 0), ("skip_gram", SHARED), ("cbow", 0)):
+    for name, shared, size, rate in RUNS:
         model = registry.get(name)(
             data.spec,
             dim=DIM,
             window=WINDOW,
             negatives=NEGATIVES,
             share_negatives=shared,
-            learning_rate=LEARNING_RATE,
+            learning_rate=rate,
             seed=seed,
         )
         model.compile()
-        batches = train.batches(model, BATCH, seed=seed)
+        batches = train.batches(model, size, seed=seed)
         with tempfile.TemporaryDirectory() as directory:
             learned = Path(directory) / "learned.npz"
             line = train.timeline
@@ -82,7 +88,8 @@ def measure(rounds: int, seed: int) -> list[Row]:
         kind = f"{name}_shared" if shared else name
         note = (
             f"{name}, {'negatives shared by the batch' if shared else 'per pair'}, "
-            f"window {WINDOW}, dim {DIM}, {len(train):,} events, {rounds + 1} epochs; "
+            f"batch {size}, window {WINDOW}, dim {DIM}, {len(train):,} events, "
+            f"{rounds + 1} epochs; "
             f"baseline: gensim {PEER.version}"
         )
         rows += [

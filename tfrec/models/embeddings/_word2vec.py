@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec import keras
 from tfrec.data.windows import Windows
 from tfrec.layers.embedding import masked_mean, table
+from tfrec.layers.pair_dots import pair_dots
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
@@ -132,31 +133,29 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
         """Item indices ``(...)`` to the vectors that predict, ``(..., dim)``."""
         return self.inputs_table(items)
 
-    def contrast(
-        self, hidden: tf.Tensor, owner: tf.Tensor, target: tf.Tensor
-    ) -> tf.Tensor:
+    def contrast(self, hidden: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Negative sampling of predicted items.
 
         Args:
             hidden: ``(m, dim)`` vectors that predict.
-            owner: ``(n,)`` which of them predicts each target.
-            target: ``(n,)`` item indices.
+            targets: ``(m, width)`` item indices that each predicts, 0 is padding.
 
         Returns:
             ``(m,)`` float32 losses, summed over the targets of each vector.
         """
-        drawn, _ = self.draw(self.draws(target), self.config.alpha)
-        return self.against(hidden, owner, target, drawn, self.outputs_table)
+        drawn, _ = self.draw(self.draws(targets), self.config.alpha)
+        return self.against(hidden, targets, drawn, self.outputs_table)
 
-    def draws(self, target: tf.Tensor) -> int | tf.Tensor:
-        """How many negatives a batch draws for these targets."""
-        return self.config.share_negatives or self.config.negatives * tf.size(target)
+    def draws(self, targets: tf.Tensor) -> int | tf.Tensor:
+        """How many negatives a batch draws for these targets, 0 being padding."""
+        if self.config.share_negatives:
+            return self.config.share_negatives
+        return self.config.negatives * tf.math.count_nonzero(targets, dtype=tf.int32)
 
     def against(
         self,
         hidden: tf.Tensor,
-        owner: tf.Tensor,
-        target: tf.Tensor,
+        targets: tf.Tensor,
         drawn: tf.Tensor,
         outputs: keras.layers.Embedding,
     ) -> tf.Tensor:
@@ -166,38 +165,41 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
 
         Args:
             hidden: ``(m, dim)`` vectors that predict.
-            owner: ``(n,)`` which of them predicts each target.
-            target: ``(n,)`` indices that they should.
-            drawn: ``(draws(target),)`` negative indices.
+            targets: ``(m, width)`` indices that each predicts, 0 is padding.
+            drawn: ``(draws(targets),)`` negative indices.
             outputs: Their table.
 
         Returns:
             ``(m,)`` float32 losses, summed over the targets of each vector.
         """
-        vectors = outputs(tf.concat([target, drawn], axis=0))
-        taken, others = tf.split(vectors, [tf.size(target), tf.size(drawn)])
-        predicting = tf.gather(hidden, owner)
-        positive = tf.reduce_sum(predicting * taken, axis=1)
-        positive = tf.cast(positive, tf.float32)
-        loss, rows = tf.nn.softplus(-positive), tf.shape(hidden)[0]
+        pairs = tf.where(targets > 0)
+        owner, target = tf.cast(pairs[:, 0], tf.int32), tf.gather_nd(targets, pairs)
+        # What occurs is looked up once: a table's gradient has one row for each.
+        rows, place = tf.unique(tf.concat([target, drawn], axis=0))
+        vectors = outputs(rows)
+        hit, miss = tf.split(place, [tf.size(target), tf.size(drawn)])
         negatives, shared = self.config.negatives, self.config.share_negatives
         if not shared:
-            others = tf.reshape(others, [-1, negatives, self.config.dim])
-            dots = tf.reduce_sum(predicting[:, None] * others, axis=2)
-            missed = tf.nn.softplus(tf.cast(dots, tf.float32))
-            hit = tf.reshape(drawn, [-1, negatives]) == target[:, None]
-            loss += tf.reduce_sum(tf.where(hit, 0.0, missed), axis=1)
-            return tf.math.unsorted_segment_sum(loss, owner, rows)
+            miss = tf.reshape(miss, [-1, negatives])
+            places = tf.concat([hit[:, None], miss], axis=1)
+            dots = pair_dots(hidden, vectors, owner, places)
+            missed = tf.nn.softplus(dots[:, 1:])
+            missed = tf.where(miss == hit[:, None], 0.0, missed)
+            loss = tf.nn.softplus(-dots[:, 0]) + tf.reduce_sum(missed, axis=1)
+            return tf.math.unsorted_segment_sum(loss, owner, tf.shape(hidden)[0])
         # All targets of a vector have the same negatives: one product for them all,
         # from which those that hit a target are taken away again.
         each = negatives / shared
+        positive = pair_dots(hidden, vectors, owner, hit[:, None])[:, 0]
+        others = tf.gather(vectors, miss)
         dots = tf.cast(tf.matmul(hidden, others, transpose_b=True), tf.float32)
         missed = tf.reduce_sum(tf.nn.softplus(dots), axis=1)
-        hits = tf.math.bincount(drawn, minlength=outputs.input_dim, dtype=tf.float32)
-        loss -= each * tf.gather(hits, target) * tf.nn.softplus(positive)
-        targets = tf.math.unsorted_segment_sum(tf.ones_like(loss), owner, rows)
-        loss = tf.math.unsorted_segment_sum(loss, owner, rows)
-        return loss + each * targets * missed
+        hits = tf.math.unsorted_segment_sum(tf.ones_like(miss), miss, tf.size(rows))
+        hits = tf.cast(tf.gather(hits, hit), tf.float32)
+        loss = tf.nn.softplus(-positive) - each * hits * tf.nn.softplus(positive)
+        loss = tf.math.unsorted_segment_sum(loss, owner, tf.shape(hidden)[0])
+        count = tf.math.count_nonzero(targets, axis=1, dtype=tf.float32)
+        return loss + each * count * missed
 
 
 def history_of(spec: FeatureSpec, model: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfrec.layers.embedding import masked_mean
+from tfrec.layers.pair_dots import sums_of_rows
 from tfrec.models.embeddings._word2vec import _Word2Vec
 from tfrec.models.families import Tensors
 
@@ -54,11 +54,18 @@ class CBOW(_Word2Vec):
         """Mean over the centres that have neighbours."""
         context = features["context/index"]
         inside = tf.reduce_any(context > 0, axis=1)
-        context = tf.boolean_mask(context, inside)
-        hidden = masked_mean(self.inputs_table(context), context)
-        target = tf.boolean_mask(features[f"{self.spec.item}/index"], inside)
-        losses = self.contrast(hidden, tf.range(tf.size(target)), target)
+        hidden = self.mean_around(context)
+        target = tf.where(inside, features[f"{self.spec.item}/index"], 0)
+        losses = self.contrast(hidden, target[:, None])
         if weight is not None:
-            losses *= tf.boolean_mask(tf.cast(weight, losses.dtype), inside)
-        count = tf.cast(tf.size(target), losses.dtype)
+            losses *= tf.cast(weight, losses.dtype)
+        count = tf.math.count_nonzero(inside, dtype=losses.dtype)
         return tf.math.divide_no_nan(tf.reduce_sum(losses), count)
+
+    def mean_around(self, context: tf.Tensor) -> tf.Tensor:
+        """``(batch, length)`` items to their mean input vectors, ``(batch, dim)``."""
+        rows, place = tf.unique(tf.reshape(context, [-1]))
+        real = tf.cast(context > 0, tf.float32)
+        share = tf.math.divide_no_nan(real, tf.reduce_sum(real, axis=1, keepdims=True))
+        place = tf.reshape(place, tf.shape(context))
+        return sums_of_rows(self.inputs_table(rows), place, share)

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 class MetaProd2Vec(_Word2Vec):
     """Skip-gram over items and what is known of them, in one space.
 
-    Vasile, Smirnova & Conneau 2016, "Meta-Prod2Vec", equation 4. With i the centre, j a
-    neighbour, and m_i, m_j a piece of their metadata::
+    Vasile, Smirnova & Conneau 2016, "Meta-Prod2Vec", equation 4. With i the centre, j
+    its neighbours, and m_i, m_j a piece of their metadata::
 
-        loss = L(j | i) + lambda (L(m_j | i) + L(j | m_i) + L(m_j | m_i) + L(i | m_i))
+        loss = sum over j: L(j | i) + lambda (L(m_j | i) + L(j | m_i) + L(m_j | m_i))
+               + lambda L(i | m_i)
 
     where ``L(b | a)`` is the negative sampling loss of the pair, ``- log sigmoid(o_b .
     v_a) - sum over k negatives n: log sigmoid(-o_n . v_a)``. Items and metadata have
@@ -107,9 +108,14 @@ class MetaProd2Vec(_Word2Vec):
         items = np.arange(len(counts))
         tokens = self._tokens(self.metadata(items)).numpy()
         rows, places = np.nonzero(tokens)
+        found = tokens[rows, places]
+        each = np.bincount(rows, minlength=len(counts))
         arrays["metadata_counts"] = np.bincount(
-            tokens[rows, places], counts[rows], minlength=self.inputs_meta.input_dim
+            found, counts[rows], minlength=self.inputs_meta.input_dim
         ).astype(np.float32)
+        arrays["metadata"] = np.append(found, 0).astype(np.int32)  # never empty
+        arrays["metadata_count"] = each.astype(np.int32)
+        arrays["metadata_end"] = np.cumsum(each).astype(np.int32)
 
     def input_vectors(self, items: tf.Tensor) -> tf.Tensor:
         """``(..., dim)``; of an item that is new those of its metadata."""
@@ -129,29 +135,20 @@ class MetaProd2Vec(_Word2Vec):
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool
     ) -> tf.Tensor:
-        """Equation 4 summed over pairs, divided by the centres."""
+        """Equation 4, mean over the centres."""
         item = features[f"{self.spec.item}/index"]
         context = features["context/index"]
-        pairs = tf.where(context > 0)
-        centre, target = pairs[:, 0], tf.gather_nd(context, pairs)
         own = self._one_token(item, self.step_seed() + 1)
-        other = self._one_token(target, self.step_seed() + 2)
-        vectors, meta = self.inputs_table(item), self.inputs_meta(own)
-        known = tf.gather(own, centre) > 0
-        by_meta = tf.boolean_mask(centre, known)
-        toward = tf.concat([target, tf.gather(item, centre)], axis=0)
-        side = self.contrast(
-            meta,
-            tf.concat([by_meta, by_meta], axis=0),
-            tf.boolean_mask(toward, tf.concat([known, known], axis=0)),
-        )
-        for hidden, predicts in ((vectors, other > 0), (meta, known & (other > 0))):
-            side += self._contrast_meta(
-                hidden,
-                tf.boolean_mask(centre, predicts),
-                tf.boolean_mask(other, predicts),
-            )
-        losses = self.contrast(vectors, centre, target)
+        other = self._one_token(context, self.step_seed() + 2)
+        # The items' vectors predict first, those of their metadata below them.
+        hidden = tf.concat([self.inputs_table(item), self.inputs_meta(own)], axis=0)
+        known = own[:, None] > 0
+        around = tf.concat([context, item[:, None]], axis=1)
+        below = tf.where(known, around, 0)
+        items = tf.concat([tf.pad(context, [[0, 0], [0, 1]]), below], axis=0)
+        tokens = tf.concat([other, tf.where(known, other, 0)], axis=0)
+        losses, side = tf.split(self.contrast(hidden, items), 2)
+        side += tf.add_n(tf.split(self._contrast_meta(hidden, tokens), 2))
         losses += self.config.metadata_weight * side
         if weight is not None:
             losses *= tf.cast(weight, losses.dtype)
@@ -168,20 +165,20 @@ class MetaProd2Vec(_Word2Vec):
         return tf.concat(parts, axis=-1)
 
     def _one_token(self, items: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """``(n,)`` one piece of metadata of each item; 0 of an item without any."""
-        tokens = self._tokens(self.metadata(items))
-        draw = tf.random.stateless_uniform(tf.shape(tokens), seed)
-        place = tf.argmax(tf.where(tokens > 0, draw, -1.0), axis=1)
-        return tf.gather(tokens, place, batch_dims=1)
+        """One piece of metadata of each item, same shape; 0 of an item without any."""
+        count = tf.gather(self.catalogue.arrays["metadata_count"], items)
+        end = tf.gather(self.catalogue.arrays["metadata_end"], items)
+        chance = tf.random.stateless_uniform(tf.shape(items), seed)
+        place = end - 1 - tf.cast(chance * tf.cast(count, tf.float32), tf.int32)
+        found = tf.gather(self.catalogue.arrays["metadata"], tf.maximum(place, 0))
+        return tf.where(count > 0, found, 0)
 
-    def _contrast_meta(
-        self, hidden: tf.Tensor, owner: tf.Tensor, target: tf.Tensor
-    ) -> tf.Tensor:
+    def _contrast_meta(self, hidden: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """As ``contrast``, of predicted metadata."""
         counts = self.catalogue.arrays["metadata_counts"]
         sampler = NegativeSampler(1, len(counts), counts, self.config.alpha)
-        drawn = sampler.draw_items(self.draws(target), self.step_seed() + 3)
-        return self.against(hidden, owner, target, drawn, self.outputs_meta)
+        drawn = sampler.draw_items(self.draws(targets), self.step_seed() + 3)
+        return self.against(hidden, targets, drawn, self.outputs_meta)
 
     def _or_metadata(
         self, items: tf.Tensor, tokens: tf.Tensor, own: Any, meta: Any

@@ -159,7 +159,7 @@ class ParagraphVector(_Word2Vec):
         if self.inputs_table is not None:
             hidden = self._joined(hidden, features["context/index"])
         target = features[f"{self.spec.item}/index"]
-        losses = self.contrast(hidden, tf.range(tf.size(target)), target)
+        losses = self.contrast(hidden, target[:, None])
         if weight is not None:
             losses *= tf.cast(weight, losses.dtype)
         return tf.reduce_mean(losses)

@@ -52,11 +52,8 @@ class SkipGram(_Word2Vec):
         self, features: Tensors, weight: tf.Tensor | None, training: bool
     ) -> tf.Tensor:
         """Sum over pairs, divided by the centres."""
-        item = features[f"{self.spec.item}/index"]
-        context = features["context/index"]
-        pairs = tf.where(context > 0)
-        vectors = self.inputs_table(item)
-        losses = self.contrast(vectors, pairs[:, 0], tf.gather_nd(context, pairs))
+        vectors = self.inputs_table(features[f"{self.spec.item}/index"])
+        losses = self.contrast(vectors, features["context/index"])
         if weight is not None:
             losses *= tf.cast(weight, losses.dtype)
         return tf.reduce_mean(losses)

@@ -28,11 +28,13 @@ class Rows(View):
         of: Whose rows.
         low: Lowest label there may be; None for any.
         high: Highest label there may be; None for any.
+        labels: The labels there may be; None for any.
     """
 
     of: Side = "user"
     low: float | None = None
     high: float | None = None
+    labels: tuple[float, ...] | None = None
 
     def batches(
         self,
@@ -98,4 +100,14 @@ class Rows(View):
                 "range that the model knows: correct them, or adapt a new model to "
                 "these events."
             )
+        if self.labels is not None:
+            units = np.array(self.labels, np.float32)
+            other = np.setdiff1d(matrix.rating, units)
+            if len(other):
+                raise ValueError(
+                    f"'{source.spec.label}' in {source.name} has the value "
+                    f"{other[0]:g}, which is none of the {len(units)} that the model "
+                    "has units for: round the labels, or adapt a new model to these "
+                    "events."
+                )
         return matrix

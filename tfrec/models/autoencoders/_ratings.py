@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +11,15 @@ import tensorflow as tf
 from tfrec.columns import Categorical
 from tfrec.data.matrix import Matrix, Side
 from tfrec.data.rows import Rows
-from tfrec.features import FeatureSpec
 from tfrec.layers.sparse_rows import Entries
+from tfrec.models.base import Recommender
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.models.catalogue import Catalogue
 
 Tensors = dict[str, tf.Tensor]
+NUMBERS = 1 << 24  # float32 numbers in memory at a time
 
 
 class Rated:
@@ -88,21 +90,22 @@ class Rated:
         start = self.held["start"]
         return tf.gather(start, rows + 1) - tf.gather(start, rows)
 
-    def entries(self, rows: tf.Tensor) -> Entries:
-        """The entries of ``(batch,)`` rows."""
+    def entries(self, rows: tf.Tensor, ones: bool = False) -> Entries:
+        """The entries of ``(batch,)`` rows, their value the rating or 1."""
         held = self.held
         begin, end = (tf.gather(held["start"], rows + i) for i in (0, 1))
         place = tf.ragged.range(begin, end)
+        flat = place.flat_values
         return Entries.of(
             tf.size(rows, tf.int64),
             place.value_rowids(),
-            tf.gather(held["other"], place.flat_values),
-            tf.gather(held["rating"], place.flat_values),
+            tf.gather(held["other"], flat),
+            tf.ones_like(flat, tf.float32) if ones else tf.gather(held["rating"], flat),
         )
 
 
-class FromRatings:
-    """A mixin for models that predict from all ratings of a user, or of an item.
+class FromRatings(Recommender):
+    """Models that predict from all ratings of a user, or of an item.
 
     The query is the user id alone. The rows are those of the events that the model was
     adapted to (the first data handed to ``batches``); they are saved and exported with
@@ -116,7 +119,6 @@ class FromRatings:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        model: Any = self
         own, other = self.sides
         if other.hash_bins is not None or own.hash_bins is not None:
             name = (other if other.hash_bins is not None else own).name
@@ -124,8 +126,8 @@ class FromRatings:
                 f"column '{name}' is hashed, and {type(self).__name__} needs a row for "
                 "each id: give it a vocabulary."
             )
-        self.rated = Rated(model.catalogue, "rated", (own.size, other.size))
-        self.mean = model.add_weight(
+        self.rated = Rated(self.catalogue, "rated", (own.size, other.size))
+        self.mean = self.add_weight(
             "mean", (), trainable=False, experimental_autocast=False
         )
         self.mean.assign(0.0)
@@ -133,12 +135,12 @@ class FromRatings:
     @property
     def side(self) -> Side:
         """Whose rows are read."""
-        return self.config.rows  # type: ignore[attr-defined]
+        return self.config.rows
 
     @property
     def sides(self) -> tuple[Categorical, Categorical]:
         """The id column whose rows are read, and the other one."""
-        spec: FeatureSpec = self.spec  # type: ignore[attr-defined]
+        spec = self.spec
         columns = (spec.user_column, spec.item_column)
         return columns if self.side == "user" else columns[::-1]
 
@@ -149,14 +151,14 @@ class FromRatings:
             ValueError: The events have no label, one that is no number, or one out of
                 the range of those that the model met first.
         """
-        spec, fresh = data.spec, not self.adapted  # type: ignore[attr-defined]
+        spec, fresh = data.spec, not self.adapted
         if spec.label is None:
             raise ValueError(
                 f"{type(self).__name__} learns ratings and {data.name} has no label: "
                 "name the column in its spec."
             )
         matrix = self.view().checked(data)
-        super().adapt(data)  # type: ignore[misc]
+        super().adapt(data)
         self.rated.put(matrix)
         if fresh:
             self.mean.assign(np.mean(np.asarray(matrix.rating)))
@@ -185,11 +187,39 @@ class FromRatings:
 
     def cold(self, features: Tensors, strangers: tf.Tensor) -> tf.Tensor:
         """``(batch,)`` bool: the user has rated nothing."""
-        spec: FeatureSpec = self.spec  # type: ignore[attr-defined]
-        users = self.lookup(features)[spec.user]  # type: ignore[attr-defined]
+        spec = self.spec
+        users = self.lookup(features)[spec.user]
         if self.side == "user":
             return self.rated.length(users) == 0
         return tf.gather(self.rated.held["counts"], users) == 0
+
+
+def in_groups(
+    some: Callable[[tf.Tensor], tf.Tensor],
+    count: tf.Tensor,
+    size: tf.Tensor | int,
+    width: int,
+) -> tf.Tensor:
+    """Rows that take much memory, some at a time.
+
+    Args:
+        some: ``(group,)`` int32 row numbers to ``(group, width)`` float32.
+        count: Scalar int32, number of rows.
+        size: Numbers that one row takes while it is computed.
+        width: Columns of the result.
+
+    Returns:
+        ``(count, width)`` float32.
+    """
+    group = tf.maximum(1, NUMBERS // size)
+    group = tf.minimum(group, tf.maximum(count, 1))
+    groups = (count + group - 1) // group
+
+    def one(number: tf.Tensor) -> tf.Tensor:
+        return some(tf.minimum(number * group + tf.range(group), count - 1))
+
+    found = tf.map_fn(one, tf.range(groups), fn_output_signature=tf.float32)
+    return tf.reshape(found, [-1, width])[:count]
 
 
 def _other(side: Side) -> Side:

@@ -11,13 +11,12 @@ from tfrec import keras
 from tfrec.layers.sparse_rows import Entries
 from tfrec.losses import weighted_mean
 from tfrec.models.autoencoders._ratings import FromRatings
-from tfrec.models.base import Recommender
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors
 
 
-class AutoRec(FromRatings, BatchLoss, FactorScorer, Recommender):
+class AutoRec(FromRatings, BatchLoss, FactorScorer):
     """Rebuilds the ratings of an item (I-AutoRec) or of a user (U-AutoRec).
 
     Sedhain et al. 2015, "AutoRec: Autoencoders Meet Collaborative Filtering", equations

@@ -328,6 +328,33 @@ def movielens_100k_fold(data_dir: str | Path | None) -> Task:
     return _ratings(data, "ML-100K, one fold of five", 0.2)
 
 
+def rsc15(data_dir: str | Path | None) -> Task:
+    """RSC15, a day of clicks after six: every click but the first of a session."""
+    split = datasets.load("sessions/rsc15", data_dir)
+    return Task(
+        title=f"RSC15, {len(split.train):,} clicks, sessions of the next day",
+        spec=split.train.spec,
+        train=split.train,
+        test=split.test,
+        protocol=EventRanking(k=20),
+        metrics=("hit_rate@20", "mrr@20"),
+    )
+
+
+def diginetica(data_dir: str | Path | None) -> Task:
+    """Diginetica, 10,000 test sessions drawn with seed 0: the last click of each."""
+    split = datasets.load("sessions/diginetica", data_dir)
+    chosen = np.random.default_rng(0).choice(len(split.test), 10_000, replace=False)
+    return Task(
+        title="Diginetica, last click of 10,000 drawn test sessions",
+        spec=split.train.spec,
+        train=split.train,
+        test=split.test.take(np.sort(chosen)),
+        protocol=EventRanking(k=20),
+        metrics=("hit_rate@20", "mrr@20"),
+    )
+
+
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
@@ -340,6 +367,8 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_genres": movielens_genres,
     "gowalla": gowalla,
     "cross_domain": cross_domain,
+    "rsc15": rsc15,
+    "diginetica": diginetica,
     "movielens_1m_ratings": movielens_1m_ratings,
     "movielens_1m_fold": movielens_1m_fold,
     "movielens_100k_fold": movielens_100k_fold,

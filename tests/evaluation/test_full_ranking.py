@@ -68,6 +68,21 @@ def test_low_labels_are_not_relevant(tiny, tiny_model):
     assert result.left_out["label too low"] == 2
 
 
+def test_some_items_alone_can_be_ranked(tiny, tiny_model):
+    # Of a c e f, ann has seen a and bob too: her list is c e f, his c e f as well.
+    first = tiny.spec.item_column.first
+    among = tuple(first + column for column in (0, 2, 4, 5))
+    result = Evaluator(tiny, FullRanking(k=(1, 3), among=among)).evaluate(tiny_model)
+    per_user = {name: list(values) for name, values in result.per_user.items()}
+    assert per_user["recall@1"] == [1, 0]  # c of ann; b is not ranked
+    assert per_user["recall@3"] == [1, 1]
+    assert per_user["mrr@3"] == [1, 1 / 3]
+    assert result.left_out["item not ranked"] == 3
+    assert "full ranking of 4 items of the catalogue" in result.protocol
+    with pytest.raises(ValueError, match="k=5 is more than the 4 items to rank among"):
+        FullRanking(k=5, among=among)
+
+
 def brute_force(data, matrix, k):
     """Recall and NDCG with a loop and a sort."""
     first_user, first_item = data.spec.user_column.first, data.spec.item_column.first

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import tensorflow as tf
 
 from tfrec import metrics
 from tfrec.evaluation.protocols import FullRanking
@@ -17,6 +18,8 @@ from tfrec.evaluation.searching import Searcher
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.models.base import Recommender
+
+Tensors = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,10 @@ def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
     known_item = data.item >= column.first
     left_out["item outside the vocabulary"] = int(np.sum(keep & ~known_item))
     keep &= known_item
+    if protocol.among is not None:
+        among = np.isin(data.item, protocol.among)
+        left_out["item not ranked"] = int(np.sum(keep & ~among))
+        keep &= among
 
     known_user = warm(data) if protocol.users == "known" else identified(data)
     cold_users = len(np.unique(data.user[keep & ~known_user]))
@@ -132,8 +139,25 @@ def make_ranker(
         )
     items = column.size - column.first
     if model.searches and not protocol.exact:
+        if protocol.among is not None:
+            raise ValueError(
+                "a search knows no items to rank among: set exact=True to score all."
+            )
         return Searcher(model, max(protocol.cutoffs))
-    return Ranker(model.catalogue_scores, items, max(protocol.cutoffs), memory)
+    ranked = _ranks(protocol, items, column.first)
+
+    def scores(features: Tensors, state: Tensors) -> tf.Tensor:
+        every = model.catalogue_scores(features, state)
+        return every if ranked.all() else tf.where(ranked, every, -np.inf)
+
+    return Ranker(scores, items, max(protocol.cutoffs), memory)
+
+
+def _ranks(protocol: FullRanking, items: int, first: int) -> np.ndarray:
+    """``(items,)`` bool: which of the catalogue are ranked."""
+    if protocol.among is None:
+        return np.ones(items, bool)
+    return np.isin(np.arange(items) + first, protocol.among)
 
 
 def evaluate(
@@ -151,7 +175,8 @@ def evaluate(
     """
     seen = Seen.of(past_of(data)) if protocol.exclude_seen else None
     ranked = _ranked(model, data, truth, ranker, seen)
-    _check_complete(name, truth, ranked, seen)
+    first = data.spec.item_column.first
+    _check_complete(name, truth, ranked, seen, _ranks(protocol, truth.items, first))
     found = hits(ranked.columns, truth.users, truth.relevant, truth.items)
 
     per_user = {
@@ -228,10 +253,15 @@ def _ranked(
     return ranker(truth.users, queries, model.catalogue_state(), seen)
 
 
-def _check_complete(name: str, truth: Truth, ranked: Ranked, seen: Seen | None) -> None:
-    taken = 0 if seen is None else np.diff(seen.start)[truth.users]
+def _check_complete(
+    name: str, truth: Truth, ranked: Ranked, seen: Seen | None, ranks: np.ndarray
+) -> None:
+    left: int | np.ndarray = int(ranks.sum())
+    if seen is not None:
+        counted = np.concatenate([[0], np.cumsum(ranks[seen.columns])])
+        left -= np.diff(counted[seen.start])[truth.users]
     k = ranked.columns.shape[1]
-    short = np.sum(ranked.columns >= 0, axis=1) < np.minimum(k, truth.items - taken)
+    short = np.sum(ranked.columns >= 0, axis=1) < np.minimum(k, left)
     if short.any():
         raise ValueError(
             f"{name} gives no finite score to items of {int(short.sum())} of "

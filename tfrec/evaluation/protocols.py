@@ -52,6 +52,8 @@ class FullRanking(Protocol):
         min_label: Only events with this label or more are relevant; None for all.
         exact: Whether models that search, such as down a tree, are to score all items
             instead: what their search is measured against.
+        among: Item indices to rank alone, such as all those of which training holds no
+            event; None for the whole catalogue.
     """
 
     k: int | tuple[int, ...] = 10
@@ -59,11 +61,17 @@ class FullRanking(Protocol):
     users: Literal["known", "all"] = "known"
     min_label: float | None = None
     exact: bool = False
+    among: tuple[int, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", _cutoffs(self.k))
         if self.users not in ("known", "all"):
             raise ValueError(f"users={self.users!r} must be 'known' or 'all'.")
+        if self.among is not None and len(set(self.among)) < max(self.cutoffs):
+            raise ValueError(
+                f"k={max(self.cutoffs)} is more than the {len(set(self.among))} items "
+                "to rank among: choose a smaller k, or more items."
+            )
 
     @property
     def cutoffs(self) -> tuple[int, ...]:
@@ -73,6 +81,8 @@ class FullRanking(Protocol):
     def describe(self) -> str:
         """One line for the caption of a table."""
         parts = ["full ranking of the catalogue"]
+        if self.among is not None:
+            parts = [f"full ranking of {len(set(self.among)):,} items of the catalogue"]
         parts.append(
             "seen items left out" if self.exclude_seen else "seen items ranked too"
         )

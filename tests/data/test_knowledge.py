@@ -44,8 +44,8 @@ def test_an_item_without_an_entity_is_a_node_without_triples(files):
 @pytest.mark.parametrize(
     "which, text, why",
     [
-        (0, "e1\tby\te9\ne2\tby\n", r"kg.txt line 2 is not head, relation and tail"),
-        (0, "e1\tby\te9\t\n", r"kg.txt line 1 is not head, relation and tail"),
+        (0, "e1\tby\te9\ne2\tby\n", r"kg.txt line 2 is not head, relation, tail"),
+        (0, "e1\tby\te9\t\n", r"kg.txt line 1 is not head, relation, tail"),
         (0, "e1\t\te9\n", r"kg.txt line 1 is not head.*: 'e1\t\te9'; complete or drop"),
         (1, "a\te1\n\nb\te2\n", r"links.txt line 2 is not an item, a tab and an en"),
         (1, "a\te1\na\te2\n", r"links.txt line 2 links item 'a' a second time"),

@@ -82,8 +82,8 @@ def test_the_loss_and_its_step(known, randomise, check_step, update):
         head, tail = w["e"][heads], w["e"][tails]
         plausible = np.einsum("bhni,bhnij,bhnj->bhn", head, matrices, tail)
         kge = np.sum(np.mean(1 / (1 + np.exp(-plausible)), axis=(0, 2)))
-        rows = w["e"][ITEM], head, tail, matrices
-        squares = sum(np.sum(r**2) for r in rows) / len(ITEM)
+        rows = w["e"][ITEM], head, tail
+        squares = sum(np.sum(r**2) for r in rows) / len(ITEM) + np.sum(w["r"] ** 2)
         return log_loss(logits(w, model), LABEL) - 0.3 * kge + 0.02 / 2 * squares
 
     check_step(model, (BATCH, tf.constant(LABEL)), weights(model), loss)

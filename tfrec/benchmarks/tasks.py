@@ -355,6 +355,20 @@ def diginetica(data_dir: str | Path | None) -> Task:
     )
 
 
+def lastfm_graph(data_dir: str | Path | None) -> Task:
+    """Last.FM with its knowledge graph, split 6:2:2: artists played and drawn."""
+    split = datasets.load("lastfm-kg", data_dir)
+    return Task(
+        title="Last.FM, 6:2:2 of plays and as many drawn artists",
+        spec=split.train.spec,
+        train=split.train,
+        test=split.test,
+        protocol=BinaryClassification(),
+        metrics=("auc",),
+        valid=split.valid,
+    )
+
+
 TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "ncf": ncf,
     "frappe": frappe,
@@ -366,6 +380,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_histories": movielens_histories,
     "movielens_genres": movielens_genres,
     "gowalla": gowalla,
+    "lastfm_graph": lastfm_graph,
     "cross_domain": cross_domain,
     "rsc15": rsc15,
     "diginetica": diginetica,

@@ -186,7 +186,7 @@ def read_graph(
         ValueError: A line has not as many columns, an item or an entity is linked
             twice, or an entity is none of ``entities``; names file and line.
     """
-    words, codes = _table(links, 2, "an item, a tab and an entity")
+    words, codes = tab_separated(links, 2, "an item, a tab and an entity")
     place = {str(value): item.first + n for n, value in enumerate(item.vocabulary)}
     owner: dict[str, int] = {}
     for column, what in ((0, "item"), (1, "entity")):
@@ -202,7 +202,7 @@ def read_graph(
         _check_entity(words[entity], allowed, links, line)
         if words[raw] in place:
             owner[words[entity]] = place[words[raw]]
-    words, codes = _table(triples, 3, "head, relation and tail with tabs between")
+    words, codes = tab_separated(triples, 3, "head, relation, tail, with tabs between")
     ends = codes[:, [0, 2]]
     relations, relation = _in_order(codes[:, 1])
     distinct, end = _in_order(ends.ravel())
@@ -245,8 +245,21 @@ def _check_entity(name: str, allowed: set | None, path: Path, line: int) -> None
         )
 
 
-def _table(path: Path, columns: int, form: str) -> tuple[list[str], np.ndarray]:
-    """Distinct words of a file, and ``(lines, columns)`` of their numbers."""
+def tab_separated(path: Path, columns: int, form: str) -> tuple[list[str], np.ndarray]:
+    """Reads a tab-separated file, plain or ``.xz``.
+
+    Args:
+        path: The file.
+        columns: How many a line has.
+        form: What a line is, for the message.
+
+    Returns:
+        Distinct words, and ``(lines, columns)`` of their numbers.
+
+    Raises:
+        ValueError: A line has not as many columns, or an empty one; names file and
+            line.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
 
 
+# Of initial values: an entity that is seldom drawn moves little from where it began.
+STDDEV = 0.02
+
+
 class _OverGraph(PairScorer):
     """Embeddings of entities, items among them, whose triples are drawn up front.
 
@@ -37,8 +41,8 @@ class _OverGraph(PairScorer):
                 f"item column '{self.spec.item}' is hashed, and a graph names items by "
                 "id: give it a vocabulary."
             )
-        dim, stddev = self.config.dim, self.config.dim**-0.5 / 2
-        self.node_table = table(self.nodes, dim, next(self.seeds), stddev, "nodes")
+        dim, seed = self.config.dim, next(self.seeds)
+        self.node_table = table(self.nodes, dim, seed, STDDEV, "nodes")
         self.node_table.build(None)
 
     def drawn(self, name: str, *shape: int) -> tf.Variable:

@@ -15,7 +15,7 @@ from tfrec.models.baselines._taken import Taken
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.families import PAIRS, Tensors
-from tfrec.models.graph._knowledge import _OverGraph, masked_softmax
+from tfrec.models.graph._knowledge import STDDEV, _OverGraph, masked_softmax
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -99,11 +99,9 @@ class KGCN(_OverGraph):
                 f"label_smoothness={config.label_smoothness} takes events as positives "
                 "and needs negatives=1 or more."
             )
-        users, stddev = self.spec.user_column.size, config.dim**-0.5 / 2
-        self.user_table = table(users, config.dim, next(seeds), stddev, "user")
-        self.relation_table = table(
-            len(self.relations), config.dim, next(seeds), stddev, "relation"
-        )
+        users, kinds = self.spec.user_column.size, len(self.relations)
+        self.user_table = table(users, config.dim, next(seeds), STDDEV, "user")
+        self.relation_table = table(kinds, config.dim, next(seeds), STDDEV, "relation")
         for own in (self.user_table, self.relation_table):
             own.build(None)
         width = config.dim * (2 if config.aggregator == "concat" else 1)

@@ -36,8 +36,8 @@ class RippleNet(_OverGraph):
     v is the item at hop 1 and o_k at hop k + 1 (``item_update="replace"``), or
     ``W (v + o_k)``, which then is the item in the logit too (``"transform"``, of the
     authors' code). ``kge_weight`` is that of ``- mean sigmoid(h . R_r t)`` of each hop,
-    which makes the triples plausible; ``l2`` that of half the squared norm of what a
-    batch touches.
+    which makes the triples plausible; ``l2`` that of half the squared norm of the
+    vectors that a batch touches and of all R.
 
     A hop that nothing leads to repeats the one before, as in the authors' code. Users
     of whom nothing is known to the graph score 0.
@@ -153,7 +153,7 @@ class RippleNet(_OverGraph):
         kinds = tf.reshape(kinds, [*tf.unstack(tf.shape(heads)), dim, dim])
         head = tf.gather(start, heads)
         tail = tf.gather(start, tf.gather(self.tails, user))
-        moved = tf.einsum("bhnij,bhnj->bhni", kinds, head)
+        moved = tf.squeeze(tf.matmul(kinds, head[..., None]), axis=-1)
         return head, tail, moved, kinds, heads > 0
 
     def respond(
@@ -187,8 +187,9 @@ class RippleNet(_OverGraph):
         head, tail, moved, kinds, mask = self.ripples(inputs[self.spec.user])
         item = self.item_vectors(inputs)
         if training:
-            self.penalty(item, head, tail, kinds)
-            plausible = tf.sigmoid(tf.einsum("bhni,bhnij,bhnj->bhn", head, kinds, tail))
+            self.penalty(item, head, tail, self.relation_table.embeddings[None])
+            moved_back = tf.squeeze(tf.matmul(kinds, tail[..., None]), axis=-1)
+            plausible = tf.sigmoid(tf.reduce_sum(head * moved_back, axis=-1))
             some = tf.cast(mask, tf.float32)
             total = tf.reduce_sum(plausible * some, axis=(0, 2))
             mean = tf.math.divide_no_nan(total, tf.reduce_sum(some, axis=(0, 2)))

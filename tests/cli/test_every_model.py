@@ -7,13 +7,24 @@ import pytest
 from tfrec.models import registry
 
 
+@pytest.fixture(scope="module")
+def described(ratings, tmp_path_factory):
+    """The ratings with the name of the item twice: as metadata, and as a text."""
+    header, *rows = ratings.read_text().splitlines()
+    lines = [f"{header},words", *(f"{row},{row.rpartition(',')[2]}" for row in rows)]
+    path = tmp_path_factory.mktemp("described") / "ratings.csv"
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
 @pytest.mark.parametrize("name", registry.entries())
-def test_trains_and_recommends(name, run, ratings, tmp_path):
+def test_trains_and_recommends(name, run, described, tmp_path):
     out = tmp_path / name
     flags = ["--user", "u", "--item", "i", "--label", "stars", "--timestamp", "t"]
-    flags += ["--column", "name=item:string"]  # metadata, which some models ask for
+    # What some models ask for.
+    flags += ["--column", "name=item:string", "--column", "words=item:text"]
     quick = ["--epochs", 2, "--batch-size", 64, "--out", out, "--json"]
-    result = run("train", name, "--data", ratings, *flags, *quick)
+    result = run("train", name, "--data", described, *flags, *quick)
     assert result.exit_code == 0, result.output
     metrics = json.loads(result.stdout)
     assert metrics["model"] == name and metrics["test"]["metrics"]

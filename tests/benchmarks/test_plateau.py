@@ -1,10 +1,10 @@
-"""Going back to the best epoch, on values that are given."""
+"""Going back to the best epoch, on values that are given; cooling down."""
 
 import numpy as np
 import pytest
 
 from tfrec import keras
-from tfrec.benchmarks.plateau import BackToBest
+from tfrec.benchmarks.plateau import BackToBest, cooled
 
 
 class Model:
@@ -61,3 +61,12 @@ def test_what_nothing_reports():
     callback.on_train_begin()
     with pytest.raises(KeyError, match=r"nothing reports 'val_ndcg@10'"):
         callback.on_epoch_end(0, {"loss": 1.0})
+
+
+def test_the_last_epochs_take_smaller_steps():
+    callback, model, rates = cooled(2), Model(), []
+    callback.set_model(model)
+    for epoch in range(4):
+        callback.on_epoch_begin(epoch)
+        rates.append(float(model.optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [1, 1, 0.1, 0.1])

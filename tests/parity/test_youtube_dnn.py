@@ -199,9 +199,7 @@ def test_without_a_network_the_mean_of_watches_is_the_user(data, batch, randomis
     expected = np.sum(u * w[item], axis=1)
     np.testing.assert_allclose(model(batch), expected, rtol=1e-4, atol=1e-6)
     assert model.view() == Positives()
-    with pytest.raises(
-        ValueError, match=r"leaves no place for age, device: keep"
-    ):
+    with pytest.raises(ValueError, match=r"leaves no place for age, device: keep"):
         YouTubeDNN(data.spec, layers=None)
 
 

@@ -46,6 +46,7 @@ class Target:
         patience: Epochs without a better first metric on the validation events after
             which training stops; each such epoch is undone and the learning rate
             divided by ten. None to train on.
+        cooling: Last epochs, which have a tenth of the learning rate.
     """
 
     row: str
@@ -60,11 +61,12 @@ class Target:
     epochs: int = 1
     every_epoch: bool = False
     patience: int | None = None
+    cooling: int = 0
 
     @property
-    def names(self) -> tuple[str, str]:
-        """What selects the line: its group and its model."""
-        return (self.row, self.model)
+    def names(self) -> tuple[str, str, str]:
+        """What selects the line: its group, its model, and its own name."""
+        return (self.row, self.model, self.key)
 
     @property
     def key(self) -> str:
@@ -79,7 +81,7 @@ def targets() -> list[Target]:
 
 
 def names() -> list[str]:
-    """What ``only`` takes: groups, and models for their lines alone."""
+    """What ``only`` takes: groups, models for all their lines, and single lines."""
     return sorted({name for target in targets() for name in target.names})
 
 
@@ -104,7 +106,7 @@ def run(
     """Measures lines of the table, one result for each, over several seeds.
 
     Args:
-        only: Groups or models to run; all when None.
+        only: Groups, models or lines to run; all when None.
         seeds: Runs of each model that has any randomness.
         data_dir: Folder of the data; see :func:`tfrec.datasets.load`.
         out: JSON file to merge each result into as soon as it is measured.
@@ -141,14 +143,13 @@ def measure(
     """Trains and evaluates one line, once for each seed."""
     from tfrec.benchmarks.tasks import task
     from tfrec.evaluation import Evaluator
-    from tfrec.models import registry
 
     bench = task(target.task, data_dir)
     evaluator = Evaluator(bench.test, bench.protocol)
     scores: list[dict[str, float]] = []
     seconds: list[float] = []
     for seed in range(seeds):
-        model = registry.get(target.model)(bench.spec, seed=seed, **target.config)
+        model = _kind(target.model)(bench.spec, seed=seed, **target.config)
         model.compile()
         start = time.perf_counter()
         batches = bench.train.batches(model, target.batch_size, seed=seed)
@@ -196,6 +197,14 @@ def measure(
     }
 
 
+def _kind(name: str) -> Any:
+    """A model of the registry, or a companion that is none."""
+    from tfrec.benchmarks.content_knn import ContentKNN
+    from tfrec.models import registry
+
+    return ContentKNN if name == "content_knn" else registry.get(name)
+
+
 def _exactly(model: Any, bench: Task) -> dict[str, float]:
     """Of a model that searches: metrics without a search, and what the search finds."""
     from tfrec.evaluation import Evaluator, FullRanking
@@ -214,12 +223,14 @@ def _exactly(model: Any, bench: Task) -> dict[str, float]:
 
 def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
     """What watches the training of a line, and what measures every epoch, if any."""
-    from tfrec.benchmarks.plateau import BackToBest
+    from tfrec.benchmarks.plateau import BackToBest, cooled
     from tfrec.evaluation import RankingCallback
     from tfrec.evaluation.table import LOWER_IS_BETTER
 
     watching: list[Any] = []
     each = None
+    if target.cooling:
+        watching.append(cooled(target.epochs - target.cooling))
     if target.every_epoch:
         each = RankingCallback(bench.test, bench.protocol)
         watching.append(each)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.columns import Categorical, Column, Numeric, Sequence, Text
+from tfrec.columns import Audio, Categorical, Column, Image, Numeric, Sequence, Text
 from tfrec.data.convert import Arrays, typed
 from tfrec.data.interactions import Columns, Interactions
 from tfrec.features import FeatureSpec
@@ -89,13 +89,13 @@ def encode(spec: FeatureSpec, name: str, values: pa.ChunkedArray) -> np.ndarray:
         return flat.reshape(-1, *column.shape)
     if isinstance(column, Sequence) or spec.length(name):
         return _padded(spec, column, values)
+    if isinstance(column, Image | Audio):
+        return values.fill_null(b"").to_numpy()
     unique, place = distinct(values)
     if isinstance(column, Text):
         raw = unique.to_numpy(zero_copy_only=False)
         return spec.encode(name, raw.astype(object))[place]
-    if isinstance(column, Categorical):
-        return lookup(spec, name, unique)[place]
-    return values.to_numpy()
+    return lookup(spec, name, unique)[place]
 
 
 def _padded(spec: FeatureSpec, column: Column, values: pa.ChunkedArray) -> np.ndarray:

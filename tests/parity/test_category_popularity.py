@@ -9,7 +9,7 @@ from tfrec.models.baselines.category_popularity import CategoryPopularity
 
 @pytest.fixture(scope="module")
 def model(data):
-    model = CategoryPopularity(data.spec, column="genres", smoothing=2.0)
+    model = CategoryPopularity(data.spec, category="genres", smoothing=2.0)
     model.compile()
     model.fit(data.batches(model, 64), verbose=0)
     return model
@@ -42,7 +42,7 @@ def test_rates_and_scores_by_hand(data, model):
 
 
 def test_more_epochs_count_nothing_twice(data, model):
-    again = CategoryPopularity(data.spec, column="genres", smoothing=2.0)
+    again = CategoryPopularity(data.spec, category="genres", smoothing=2.0)
     again.compile()
     again.fit(data.batches(again, 64), epochs=2, verbose=0)
     np.testing.assert_allclose(again.rates, model.rates, rtol=1e-6)
@@ -59,6 +59,6 @@ def test_an_untouched_item_ranks_by_its_categories(data, model):
 
 def test_a_column_that_is_none_and_no_smoothing_are_refused(data):
     with pytest.raises(ValueError, match=r"is no item-side .* choose one of genres"):
-        CategoryPopularity(data.spec, column="title")
+        CategoryPopularity(data.spec, category="title")
     with pytest.raises(ValueError, match=r"smoothing=0.0 must be more than 0"):
         CategoryPopularity(data.spec, smoothing=0.0)

@@ -42,7 +42,7 @@ class CategoryPopularity(ClosedForm, FactorScorer):
         ValueError: There is no such column, or ``smoothing`` is not positive.
 
     Example:
-        >>> model = CategoryPopularity(data.spec, column="genres")
+        >>> model = CategoryPopularity(data.spec, category="genres")
         >>> model.compile()
         >>> model.fit(train.batches(model, 4096))
     """
@@ -56,11 +56,12 @@ class CategoryPopularity(ClosedForm, FactorScorer):
         """Hyper-parameters.
 
         Attributes:
-            column: Item-side categorical column with a vocabulary; the first when None.
+            category: Item-side categorical column with a vocabulary; the first one
+                when None.
             smoothing: Events of an average user that are added to each.
         """
 
-        column: str | None = None
+        category: str | None = None
         smoothing: Annotated[float, Tune(0.1, 100.0, log=True)] = 1.0
 
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
@@ -76,7 +77,7 @@ class CategoryPopularity(ClosedForm, FactorScorer):
     @property
     def categories(self) -> Categorical:
         """The column of categories."""
-        return _column(self.spec, self.config.column)
+        return _column(self.spec, self.config.category)
 
     @property
     def item_columns(self) -> tuple[str, ...]:
@@ -159,6 +160,6 @@ def _column(spec: FeatureSpec, name: str | None) -> Categorical:
             return column
     names = ", ".join(column.name for column in fit)
     raise ValueError(
-        f"column={name!r} is no item-side categorical column with a vocabulary: choose "
-        f"one of {names or 'none, for the spec has no such column'}."
+        f"category={name!r} is no item-side categorical column with a vocabulary: "
+        f"choose one of {names or 'none, for the spec has no such column'}."
     )

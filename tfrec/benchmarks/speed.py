@@ -103,6 +103,12 @@ def _word2vec(quick: bool, seed: int) -> list[Row]:
     return word2vec.measure(2 if quick else 12, seed)
 
 
+def _autorec(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import autorec
+
+    return autorec.measure(200_000 if quick else 2_000_000, seed)
+
+
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
@@ -114,6 +120,7 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "index_memory": _index_memory,
     "scann": _scann,
     "tree": _tree,
+    "autorec": _autorec,
     "deepctr": _deepctr,
     "word2vec": _word2vec,
 }

@@ -69,6 +69,12 @@ def _criteo_stream(quick: bool, seed: int) -> list[Row]:
     return criteo_stream.measure(200_000 if quick else 5_000_000, seed)
 
 
+def _session_stream(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import session_stream
+
+    return session_stream.measure(1_000_000 if quick else 20_000_000, seed)
+
+
 def _tree(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import tree
 
@@ -97,6 +103,14 @@ def _scann(quick: bool, seed: int) -> list[Row]:
     return scann.measure(1_000_000, 1000, 30, 5, seed, at_least=5.0)
 
 
+def _images(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import images
+
+    if quick:
+        return images.measure(256, 500, 2, seed)
+    return images.measure(1024, 3_000, 5, seed)
+
+
 def _word2vec(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import word2vec
 
@@ -109,6 +123,12 @@ def _autorec(quick: bool, seed: int) -> list[Row]:
     return autorec.measure(200_000 if quick else 2_000_000, seed)
 
 
+def _word2vec_memory(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import word2vec_memory
+
+    return word2vec_memory.measure(1_000_000 if quick else 20_000_000, seed)
+
+
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
@@ -116,13 +136,16 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "full_ranking": _full_ranking,
     "epoch_end": _epoch_end,
     "criteo_stream": _criteo_stream,
+    "session_stream": _session_stream,
     "serving": _serving,
     "index_memory": _index_memory,
     "scann": _scann,
     "tree": _tree,
     "autorec": _autorec,
+    "images": _images,
     "deepctr": _deepctr,
     "word2vec": _word2vec,
+    "word2vec_memory": _word2vec_memory,
 }
 
 

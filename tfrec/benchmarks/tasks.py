@@ -222,6 +222,35 @@ def _movies_by_title(data: Interactions) -> Interactions:
     )
 
 
+def movielens_1m_new_films_genres(data_dir: str | Path | None) -> Task:
+    """The same films, told by their genres alone."""
+    whole = movielens_1m_new_films(data_dir)
+    spec = whole.spec.select("user_id", "history", "genres")
+    train = whole.train.with_spec(spec)
+    test = dataclasses.replace(whole.test.with_spec(spec), past=train, train=train)
+    return dataclasses.replace(whole, spec=spec, train=train, test=test, valid=None)
+
+
+def _numbered_anew(data: Interactions) -> Interactions:
+    """The same events with items in an order drawn with seed 0.
+
+    As loaded, items are in the order of their frequency, also in what is held out, and
+    equal scores would be ranked by it.
+    """
+    old, size = data.spec.item_column, data.spec.item_column.size
+    drawn = np.random.default_rng(0).permutation(np.arange(old.first, size))
+    order = np.concatenate([np.arange(old.first), drawn])
+    new = dataclasses.replace(old, vocabulary=tuple(old.raw[drawn].tolist()))
+    place = np.argsort(order).astype(np.int32)
+    return dataclasses.replace(
+        data,
+        spec=data.spec.replace(new),
+        columns={**data.columns, old.name: place[data.item]},
+        items={name: table[order] for name, table in data.items.items()},
+        item_names=None if data.item_names is None else data.item_names[order],
+    )
+
+
 def gowalla(data_dir: str | Path | None) -> Task:
     """Gowalla in LightGCN's split: all places ranked for each user."""
     split = datasets.load("gowalla", data_dir)
@@ -328,6 +357,142 @@ def movielens_100k_fold(data_dir: str | Path | None) -> Task:
     return _ratings(data, "ML-100K, one fold of five", 0.2)
 
 
+def movielens_1m_new_films(data_dir: str | Path | None) -> Task:
+    """MovieLens 1M, a tenth of the films ranked that training holds no event of.
+
+    1,500 users drawn with seed 0 and what they gave four stars or more; of the films a
+    tenth drawn with seed 0 is the test, another tenth validation.
+    """
+    data = _numbered_anew(datasets.load("movielens/1m-content", data_dir, history=20))
+    users, films = data.spec.user_column, data.spec.item_column
+    rng = np.random.default_rng(0)
+    fate = np.where(np.arange(films.size) < films.first, 1, rng.random(films.size))
+    everybody = np.arange(users.first, users.size)
+    chosen = rng.choice(everybody, 1_500, replace=False)
+    liked = data.take(np.isin(data.user, chosen) & (data.label >= 4))
+    content = ("genres", "title", "year", "plot", "directors", "actors", "poster")
+    liked = liked.with_spec(data.spec.select("user_id", "history", *content))
+    own = fate[liked.item]
+    train = liked.take(own >= 0.2)
+    test, valid = (
+        liked.take(part, past=train, train=train)
+        for part in (own < 0.1, (own >= 0.1) & (own < 0.2))
+    )
+    held_out = tuple(np.flatnonzero(fate < 0.1).tolist())
+    return Task(
+        title=f"ML-1M, 1,500 drawn users, four stars or more, {len(held_out)} films "
+        "that training never holds",
+        spec=liked.spec,
+        train=train,
+        test=test,
+        protocol=FullRanking(k=10, among=held_out),
+        metrics=("recall@10", "ndcg@10"),
+        valid=valid,
+    )
+
+
+def movielens_rare(data_dir: str | Path | None) -> Task:
+    """MovieLens, random split: test events of films with fewer than ten in training.
+
+    Each film among 99 drawn of those that are as rare, the ten events before for
+    history.
+    """
+    data = datasets.load("movielens", data_dir, history=10)
+    data = data.with_spec(data.spec.select("user_id", "history", "genres"))
+    train, valid, test = data.split("random")
+    rare = train.item_counts < 10
+    rare[: data.spec.item_column.first] = False
+    test, valid = (part.take(rare[part.item]) for part in (test, valid))
+    drawn = np.random.default_rng(0).choice(np.flatnonzero(rare), (len(test), 99))
+    return Task(
+        title=f"{data.name}, random split, films with fewer than 10 training events",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=SampledNegatives(k=10, candidates=drawn.astype(np.int32)),
+        metrics=("hit_rate@10", "ndcg@10"),
+        valid=valid,
+    )
+
+
+def movielens_1m_new_texts(data_dir: str | Path | None) -> Task:
+    """The task of new films, told by genres, title, year and plot alone."""
+    task = movielens_1m_new_films(data_dir)
+    told = ("user_id", "history", "genres", "title", "year", "plot")
+    spec = task.spec.select(*told)
+    return dataclasses.replace(
+        task,
+        title=f"{task.title}, told by text and genres",
+        spec=spec,
+        train=task.train.with_spec(spec),
+        test=task.test.with_spec(spec),
+        valid=task.valid.with_spec(spec) if task.valid is not None else None,
+    )
+
+
+def movielens_1m_known_texts(data_dir: str | Path | None) -> Task:
+    """The films that training holds in that task: each user's last one."""
+    new = movielens_1m_new_texts(data_dir)
+    train, valid, test = new.train.split("leave_last_out")
+    return Task(
+        title="ML-1M, 1,500 drawn users, four stars or more, leave last out, told by "
+        "text and genres",
+        spec=new.spec,
+        train=train,
+        test=test,
+        protocol=FullRanking(k=10),
+        metrics=("recall@10", "ndcg@10"),
+        valid=valid,
+    )
+
+
+def movielens_1m_new_plots(data_dir: str | Path | None) -> Task:
+    """The task of new films, told by their plots alone."""
+    return _by_plots(movielens_1m_new_texts(data_dir))
+
+
+def movielens_1m_known_plots(data_dir: str | Path | None) -> Task:
+    """The task of known films, told by their plots alone."""
+    return _by_plots(movielens_1m_known_texts(data_dir))
+
+
+def _by_plots(task: Task) -> Task:
+    spec = task.spec.select("user_id", "plot")
+    parts = {"train": task.train, "test": task.test, "valid": task.valid}
+    return dataclasses.replace(
+        task,
+        title=task.title.replace("text and genres", "plots"),
+        spec=spec,
+        **{name: part and part.with_spec(spec) for name, part in parts.items()},
+    )
+
+
+def citeulike_1(data_dir: str | Path | None) -> Task:
+    """citeulike-t, one article of each user in train, 2,000 users drawn with seed 0."""
+    return _citeulike(1, data_dir)
+
+
+def citeulike_10(data_dir: str | Path | None) -> Task:
+    """citeulike-t, ten articles of each user who has as many, 2,000 drawn users."""
+    return _citeulike(10, data_dir)
+
+
+def _citeulike(p: int, data_dir: str | Path | None) -> Task:
+    split = datasets.load("citeulike-t", data_dir, p=p)
+    users = np.unique(split.test.user)
+    chosen = np.random.default_rng(0).choice(users, 2_000, replace=False)
+    measured = np.isin(split.test.user, chosen)
+    test = split.test.take(measured, past=split.train, train=split.train)
+    return Task(
+        title=f"citeulike-t, P={p}, 2,000 drawn users",
+        spec=split.train.spec,
+        train=split.train,
+        test=test,
+        protocol=FullRanking(k=(50, 100, 200, 300)),
+        metrics=("recall@50", "recall@100", "recall@200", "recall@300"),
+    )
+
+
 def rsc15(data_dir: str | Path | None) -> Task:
     """RSC15, a day of clicks after six: every click but the first of a session."""
     split = datasets.load("sessions/rsc15", data_dir)
@@ -379,6 +544,15 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_100k_top100": movielens_100k_top100,
     "movielens_histories": movielens_histories,
     "movielens_genres": movielens_genres,
+    "movielens_1m_new_films": movielens_1m_new_films,
+    "movielens_1m_new_films_genres": movielens_1m_new_films_genres,
+    "movielens_rare": movielens_rare,
+    "movielens_1m_new_texts": movielens_1m_new_texts,
+    "movielens_1m_known_texts": movielens_1m_known_texts,
+    "movielens_1m_new_plots": movielens_1m_new_plots,
+    "movielens_1m_known_plots": movielens_1m_known_plots,
+    "citeulike_1": citeulike_1,
+    "citeulike_10": citeulike_10,
     "gowalla": gowalla,
     "lastfm_graph": lastfm_graph,
     "cross_domain": cross_domain,

@@ -12,7 +12,9 @@ def test_both_ways_to_decode_find_the_same_pixels():
     column, files = data.spec["poster"], data.items["poster"]
     first = data.spec.item_column.first
     assert all(file.startswith(b"\xff\xd8") for file in files[first:])
-    alone = tf.map_fn(images._alone(column), tf.constant(files[first:]), tf.uint8)
+    alone = tf.map_fn(
+        images._alone(column), tf.constant(files[first:]), fn_output_signature=tf.uint8
+    )
     together = decode(column, tf.constant(files, tf.string))
     assert not together[:first].numpy().any()
     difference = np.abs(alone.numpy().astype(int) - together[first:].numpy())
@@ -24,5 +26,5 @@ def test_rows_of_the_table():
     assert [row["name"] for row in rows] == ["images", "images_epoch"]
     assert all(row["ours"] > 0 and row["baseline"] > 0 for row in rows)
     assert rows[0]["cores_busy"] > 0
-    assert 0 < rows[1]["input_bound"] < 0.5
-    assert "its first decoding" in rows[1]["note"]
+    assert 0 <= rows[1]["input_bound"] < 0.9
+    assert "14 images were decoded once before" in rows[1]["note"]

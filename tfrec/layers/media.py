@@ -9,6 +9,9 @@ import tensorflow as tf
 from tfrec.columns import Audio, Image
 
 LOUDEST = 32_767
+# Autotune begins with one file at a time and is hardly faster when a batch is over; an
+# export runs where the cores are not known.
+PARALLEL = 16
 
 
 def decode(column: Image | Audio, contents: tf.Tensor) -> tf.Tensor:
@@ -47,7 +50,7 @@ def _rows(
     n = tf.size(contents, tf.int64)
     rows = tf.data.Dataset.range(n).map(
         lambda row: (row, one(contents[row])),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        num_parallel_calls=PARALLEL,
         deterministic=False,
     )
     # With a row of its own after the last, a batch is never empty.

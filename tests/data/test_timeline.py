@@ -67,3 +67,20 @@ def test_of_no_events_nothing_is_latest():
     none = np.empty(0, np.int64)
     line = Timeline.of(none, none, none, users=4)
     assert line.latest(np.array([1, 3]), 2).tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_events_in_order_already_have_the_timeline_of_any_others(timed):
+    rng = np.random.default_rng(0)
+    user, item = np.sort(rng.integers(0, 6, 60)), rng.integers(0, 20, 60)
+    time = np.concatenate(
+        [np.sort(rng.integers(0, 9, n)) for n in np.bincount(user, minlength=6)]
+    )
+    time = time if timed else None
+    line = Timeline.of(user, item, time, 6)
+    np.testing.assert_array_equal(line.order, np.arange(60))
+    np.testing.assert_array_equal(line.items, item)
+    when = np.arange(60) if time is None else time
+    for row in range(60):
+        earlier = np.sum((user == user[row]) & (when < when[row]))
+        assert line.before[row] - line.start[user[row]] == earlier

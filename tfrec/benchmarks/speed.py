@@ -75,6 +75,12 @@ def _session_stream(quick: bool, seed: int) -> list[Row]:
     return session_stream.measure(1_000_000 if quick else 20_000_000, seed)
 
 
+def _session_stream(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import session_stream
+
+    return session_stream.measure(1_000_000 if quick else 20_000_000, seed)
+
+
 def _tree(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import tree
 
@@ -136,6 +142,7 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "full_ranking": _full_ranking,
     "epoch_end": _epoch_end,
     "criteo_stream": _criteo_stream,
+    "session_stream": _session_stream,
     "session_stream": _session_stream,
     "serving": _serving,
     "index_memory": _index_memory,

@@ -64,7 +64,7 @@ class SessionParallel(View):
                 "follows anything: sessions need two."
             )
         lanes = min(batch_size, len(begin))
-        steps = -(-int((end - begin).sum()) // lanes)
+        steps = -(-(int(end.sum()) - int(begin.sum())) // lanes)
         items, starts, ends = tf.constant(flat), tf.constant(begin), tf.constant(end)
         count, name = len(begin), f"{source.spec.item}/index"
 
@@ -111,16 +111,16 @@ def flat_sessions(source: Interactions) -> tuple[np.ndarray, np.ndarray, np.ndar
         ``(events,)`` int32 items, session by session, and ``(sessions,)`` int32 places
         of the first and of the last event of every session of two or more.
     """
-    spec, line = source.spec, source.timeline
-    item, user = spec.item_column, spec.user_column
-    known = line.items >= (item.first if item.hash_bins is None else 1)
-    owner = source.user[line.order]
-    known &= owner >= (user.first if user.hash_bins is None else 1)
-    items, owner, rows = line.items[known], owner[known], line.order[known]
-    begin = np.flatnonzero(np.append(True, np.diff(owner) != 0)[: len(owner)])
-    end = np.append(begin[1:], len(owner)) - 1
-    long = end > begin
-    begin, end = begin[long], end[long]
-    when = rows[begin] if source.timestamp is None else source.timestamp[rows[begin]]
-    order = np.argsort(when, kind="stable")
-    return items, begin[order].astype(np.int32), end[order].astype(np.int32)
+    line, item, user = source.timeline, source.spec.item_column, source.spec.user_column
+    items, start, rows = line.items, line.start, line.order
+    known = items >= (item.first if item.hash_bins is None else 1)
+    if not known.all():  # else the arrays are those of the timeline, not copies
+        start = np.append(0, np.cumsum(known))[start]
+        items, rows = items[known], rows[known]
+    start = start[user.first if user.hash_bins is None else 1 :].astype(np.int32)
+    long = np.flatnonzero(np.diff(start) > 1).astype(np.int32)
+    when = rows[start[long]]
+    if source.timestamp is not None:
+        when = source.timestamp[when]
+    long = long[np.argsort(when, kind="stable")]
+    return items, start[long], start[long + 1] - 1

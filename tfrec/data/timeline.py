@@ -38,24 +38,29 @@ class Timeline:
             time: ``(n,)`` times, or None to take rows as ordered in time.
             users: Rows of the user table.
         """
-        # Both sorts are stable, so rows decide last.
-        if time is None:
-            order = np.argsort(user, kind="stable")
-        else:
-            order = np.lexsort((time, user))
-        sorted_user = user[order]
+        # Both sorts are stable, so rows decide last. Logs are often in order already,
+        # and then need neither the memory of a sort nor copies.
+        rows = np.arange(len(user))
+        sorted_user, sorted_time, order = user, time, rows
+        if not _in_order(user, time):
+            order = np.lexsort((user,) if time is None else (time, user))
+            sorted_user = user[order]
+            sorted_time = None if time is None else time[order]
         start = np.searchsorted(sorted_user, np.arange(users + 1))
-        before = np.empty(len(user), np.int64)
-        place = np.arange(len(user))
-        if time is not None:
-            sorted_time = time[order]
+        place = rows
+        if sorted_time is not None:
             tied = (sorted_user[1:] == sorted_user[:-1]) & (
                 sorted_time[1:] == sorted_time[:-1]
             )
+            place = rows.copy() if order is rows else rows
             place[1:][tied] = 0
             np.maximum.accumulate(place, out=place)
-        before[order] = place
-        return cls(start, item[order].astype(np.int32), before, order)
+        before, items = place, item
+        if order is not rows:
+            before = np.empty(len(user), np.int64)
+            before[order] = place
+            items = item[order]
+        return cls(start, items.astype(np.int32, copy=False), before, order)
 
     def latest(self, users: np.ndarray, length: int) -> np.ndarray:
         """The last ``length`` items of each user, oldest first, right-padded with 0.
@@ -74,3 +79,12 @@ class Timeline:
             return np.zeros((len(users), length), np.int32)
         found = self.items[np.minimum(place, len(self.items) - 1)]
         return np.where(place < end[:, None], found, 0)
+
+
+def _in_order(user: np.ndarray, time: np.ndarray | None) -> bool:
+    """Whether events are sorted by user and then by time."""
+    if np.any(user[1:] < user[:-1]):
+        return False
+    if time is None:
+        return True
+    return not np.any((user[1:] == user[:-1]) & (time[1:] < time[:-1]))

@@ -78,7 +78,7 @@ class Catalogue(keras.layers.Layer):
         line = data.timeline
         arrays: dict[str, np.ndarray] = {
             "counts": data.item_counts.astype(np.float32),
-            "start": line.start.astype(np.int64),
+            "start": line.start.astype(np.int64, copy=False),
             "seen": line.items,
         }
         media: dict[str, tf.Tensor] = {}

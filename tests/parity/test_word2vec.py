@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrec.models import registry
 from tfrec.models.embeddings.cbow import CBOW
 from tfrec.models.embeddings.skip_gram import SkipGram
 
@@ -99,3 +100,19 @@ def test_the_score_is_that_of_the_mean_of_the_history(score, data, randomise):
 def test_a_spec_without_a_history_is_refused(data):
     with pytest.raises(ValueError, match="recommends from the user's history"):
         SkipGram(data.spec.select("user_id"))
+
+
+@pytest.mark.parametrize("name", ["skip_gram", "cbow", "paragraph_vector"])
+@pytest.mark.parametrize("shared", [0, 5])
+def test_users_with_one_event_are_learned_from_as_far_as_they_go(name, shared, data):
+    """They have no neighbours: the loss is finite, and there is an answer for them."""
+    spec = data.spec.select("user_id", "history")
+    _, first = np.unique(data.user, return_index=True)
+    lonely = data.with_spec(spec).take(first)
+    model = registry.get(name)(spec, dim=4, share_negatives=shared)
+    model.compile(run_eagerly=True)
+    history = model.fit(lonely.batches(model, 16), epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    for weight in model.trainable_variables:
+        assert np.isfinite(weight.numpy()).all()
+    assert model.recommend({"user_id": ["u0"]}, k=3).item_id.shape == (1, 3)

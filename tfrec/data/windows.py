@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
-from tfrec.data.pipeline import Source, Tensors, check_events, finish, seeded_epochs
+from tfrec.data.pipeline import Source, Tensors, check_events, finish
 from tfrec.data.views import View
 
 
@@ -73,29 +74,44 @@ class Windows(View):
         kept = self._kept(source)
         spec = source.spec
 
-        def epoch(epoch_seed: tf.Tensor) -> tf.data.Dataset:
-            users, items, start = kept(epoch_seed)
+        def begin(state: Any, entry: Any) -> Any:
+            number, drawn = entry
+            fresh = tf.bitcast(drawn, tf.int32)
+            state = tf.cond(number == 0, lambda: (fresh, *kept(fresh)), lambda: state)
+            return state, (number, *state)
+
+        def batch(
+            number: tf.Tensor,
+            epoch_seed: tf.Tensor,
+            users: tf.Tensor,
+            items: tf.Tensor,
+            start: tf.Tensor,
+        ) -> Tensors:
             count = tf.size(items)
+            total = tf.cast(count, tf.int64)
+            begin = tf.cast(number * total // parts, tf.int32)
+            end = tf.cast((number + 1) * total // parts, tf.int32)
+            place = tf.range(begin, end)
+            if shuffle:
+                place = shuffled(place, count, epoch_seed + 2)
+            draw = epoch_seed + tf.stack([3, 1000 * tf.cast(number, tf.int32)])
+            user = tf.gather(users, place)
+            low, high = tf.gather(start, user), tf.gather(start, user + 1)
+            return {
+                f"{spec.user}/index": user,
+                f"{spec.item}/index": tf.gather(items, place),
+                "context/index": self._around(items, place, low, high, draw),
+            }
 
-            def batch(number: tf.Tensor) -> Tensors:
-                total = tf.cast(count, tf.int64)
-                begin = tf.cast(number * total // parts, tf.int32)
-                end = tf.cast((number + 1) * total // parts, tf.int32)
-                place = tf.range(begin, end)
-                if shuffle:
-                    place = shuffled(place, count, epoch_seed + 2)
-                draw = epoch_seed + tf.stack([3, 1000 * tf.cast(number, tf.int32)])
-                user = tf.gather(users, place)
-                low, high = tf.gather(start, user), tf.gather(start, user + 1)
-                return {
-                    f"{spec.user}/index": user,
-                    f"{spec.item}/index": tf.gather(items, place),
-                    "context/index": self._around(items, place, low, high, draw),
-                }
-
-            return tf.data.Dataset.range(parts).map(batch)
-
-        return finish(seeded_epochs(seed, epoch), None, parts)
+        # Not an epoch's data set made by flat_map: every iteration would pay for a
+        # graph that is instantiated anew.
+        numbers = tf.data.Dataset.range(parts)
+        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+        none = tf.zeros(0, tf.int32)
+        steps = tf.data.Dataset.zip((numbers, seeds)).scan(
+            (tf.zeros(2, tf.int32), none, none, none), begin
+        )
+        return finish(steps.map(batch), None, parts)
 
     def _kept(
         self, source: Interactions

@@ -19,6 +19,7 @@ from tfrec.models.config import Config as BaseConfig
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.data.views import View
+    from tfrec.models.explain import Explanation, Reason
     from tfrec.models.recommend import Recommendations
 
 Tensors = dict[str, tf.Tensor]
@@ -324,6 +325,32 @@ class Recommender(ByExample):
         from tfrec.models.recommend import similar_items
 
         return similar_items(self, items, k)
+
+    def explain(self, features: dict[str, Any], item: Any, k: int = 3) -> Explanation:
+        """Why an item: what speaks for it, and by how much its score falls without.
+
+        Paths of a knowledge graph where the model reads one; else every item of the
+        history and every other column, each taken away alone; else, of models that
+        read ids alone, what the user took, by how near it is to the item.
+
+        Args:
+            features: Raw features of one query, as for :meth:`recommend`.
+            item: Raw item id.
+            k: Largest number of reasons.
+
+        Raises:
+            ValueError: An unknown item, several queries, or a model that scores no
+                pairs or knows nothing that could be a reason.
+        """
+        from tfrec.models.explain import explain
+
+        return explain(self, features, item, k)
+
+    def reasons(self, pair: Tensors) -> list[Reason]:
+        """All that speaks for or against the item of one pair of looked-up features."""
+        from tfrec.models.explain import occlusions
+
+        return occlusions(self, pair)
 
     def export(
         self,

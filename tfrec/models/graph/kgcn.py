@@ -14,6 +14,7 @@ from tfrec.layers.embedding import table
 from tfrec.models.baselines._taken import Taken
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
+from tfrec.models.explain import Reason, effects
 from tfrec.models.families import PAIRS, Tensors
 from tfrec.models.graph._knowledge import STDDEV, _OverGraph, masked_softmax
 
@@ -146,6 +147,12 @@ class KGCN(_OverGraph):
             self.penalty(taste, *vectors, *kinds)
             if self.config.label_smoothness:
                 self.add_loss(self._smoothness(user, item, nodes, weights))
+        return self._logit(taste, vectors, weights)
+
+    def _logit(
+        self, taste: tf.Tensor, vectors: list[tf.Tensor], weights: list[tf.Tensor]
+    ) -> tf.Tensor:
+        """Equations 2 to 6 from the rim inwards, and the product with the user."""
         for aggregate in self.aggregators:
             inner = zip(vectors[:-1], vectors[1:], weights, strict=False)
             vectors = [
@@ -155,13 +162,15 @@ class KGCN(_OverGraph):
         return tf.reduce_sum(taste * vectors[0][:, 0], axis=1)
 
     def around(
-        self, taste: tf.Tensor, item: tf.Tensor
+        self, taste: tf.Tensor, item: tf.Tensor, first: tf.Tensor | None = None
     ) -> tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
         """The neighbourhood of items, hop by hop, and its weights for users.
 
         Args:
             taste: ``(batch, dim)`` vectors of users.
             item: ``(batch,)`` item indices.
+            first: ``(batch, n)`` neighbours of the items, 0 for one that is left out;
+                those that were drawn when None.
 
         Returns:
             Nodes ``(batch, n^h)`` of hops h = 0 .. hops, and for each but the last
@@ -172,6 +181,8 @@ class KGCN(_OverGraph):
         nodes, weights, kinds = [item[:, None]], [], []
         for hop in range(self.config.hops):
             tails = tf.gather(self.tails, nodes[-1])
+            if first is not None and hop == 0:
+                tails = first[:, None]
             kinds.append(
                 tf.gather(
                     self.relation_table.embeddings, tf.gather(self.kinds, nodes[-1])
@@ -193,6 +204,35 @@ class KGCN(_OverGraph):
         if how == "concat":
             return aggregate(tf.concat([own, near], axis=-1))
         return aggregate(own + near if how == "sum" else near)
+
+    def reasons(self, pair: Tensors) -> list[Reason]:
+        """Triples of the item, with their weight for the user."""
+        inputs = self.lookup(pair)
+        user, item = inputs[self.spec.user], inputs[self.spec.item]
+        taste = tf.gather(self.user_table.embeddings, user)
+        nodes, weights, _ = self.around(taste, item)
+        kinds = tf.gather(self.kinds, item)[0].numpy()
+        tails = nodes[1][0].numpy()
+        share = weights[0][0, 0].numpy()
+        triples = sorted({(k, t) for k, t in zip(kinds, tails, strict=True) if t})
+        slots = [(kinds == kind) & (tails == tail) for kind, tail in triples]
+        name = f"{self.spec.item} {self.name_of(int(item[0]))}"
+
+        def scores(changes: list[Any]) -> np.ndarray:
+            first = np.stack([np.where(c, 0, tails) for c in changes])
+            many = tf.repeat(taste, len(first), axis=0)
+            nodes, weights, _ = self.around(
+                many, tf.repeat(item, len(first)), tf.constant(first)
+            )
+            table = self.node_table.embeddings
+            vectors = [tf.gather(table, level) for level in nodes]
+            return self._logit(many, vectors, weights).numpy()
+
+        texts = [
+            f"{name} - {self.relations[kind]} - {self.name_of(tail)}"
+            for kind, tail in triples
+        ]
+        return effects(texts, slots, scores, [float(share[s].sum()) for s in slots])
 
     def _smoothness(
         self,

@@ -14,6 +14,7 @@ from tfrec.layers.embedding import table
 from tfrec.models.baselines._taken import item_count, taken_keys
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
+from tfrec.models.explain import Reason, effects
 from tfrec.models.families import Tensors, cosine_to_all
 from tfrec.models.graph._knowledge import _OverGraph, masked_softmax
 
@@ -113,6 +114,11 @@ class RippleNet(_OverGraph):
         self.kinds = self.drawn("kinds", *shape)
         self.tails = self.drawn("tails", *shape)
 
+    @property
+    def _drawn(self) -> tuple[tf.Variable, ...]:
+        """Heads, relations and tails, ``(users, hops, memories)`` each."""
+        return self.heads, self.kinds, self.tails
+
     def take(self, edges: Edges, data: Interactions) -> None:
         """Draws every user's ripples."""
         config, arrays = self.config, self.catalogue.arrays
@@ -131,9 +137,7 @@ class RippleNet(_OverGraph):
             found[:, :, hop] = drawn
             heads = drawn[2].ravel()
             starts = np.arange(len(starts)) * config.memories
-        for weight, values in zip(
-            (self.heads, self.kinds, self.tails), found, strict=True
-        ):
+        for weight, values in zip(self._drawn, found, strict=True):
             weight.assign(values)
 
     def ripples(self, user: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -195,6 +199,48 @@ class RippleNet(_OverGraph):
             mean = tf.math.divide_no_nan(total, tf.reduce_sum(some, axis=(0, 2)))
             self.add_loss(-self.config.kge_weight * tf.reduce_sum(mean))
         return self.respond(item[:, None], moved, tail, mask)[0][:, 0]
+
+    def reasons(self, pair: Tensors) -> list[Reason]:
+        """Paths from what the user took, with the weight of their last triple."""
+        inputs = self.lookup(pair)
+        user, item = inputs[self.spec.user], self.item_vectors(inputs)
+        _, tail, moved, _, mask = self.ripples(user)
+        drawn = np.stack([part.numpy()[int(user[0])] for part in self._drawn])
+        weights = self.respond(item[:, None], moved, tail, mask)[1]
+        share = np.stack([weight[0, 0].numpy() for weight in weights])
+        paths, slots, shares = [], [], []
+        for hop in range(self.config.hops):
+            for triple in sorted(set(map(tuple, drawn[:, hop].T.tolist()))):
+                if not triple[0]:
+                    continue
+                own = np.zeros(share.shape, bool)
+                own[hop] = (drawn[:, hop] == np.array(triple)[:, None]).all(axis=0)
+                paths.append(self._path(drawn, hop, triple))
+                slots.append(own)
+                shares.append(float(share[own].sum()))
+
+        def scores(changes: list[Any]) -> np.ndarray:
+            kept = np.stack([mask.numpy()[0] & ~np.asarray(c) for c in changes])
+            own, back, on = (
+                tf.repeat(part, len(kept), axis=0) for part in (item, moved, tail)
+            )
+            found, _ = self.respond(own[:, None], back, on, tf.constant(kept))
+            return found[:, 0].numpy()
+
+        return effects(paths, slots, scores, shares)
+
+    def _path(self, drawn: np.ndarray, hop: int, triple: tuple[int, ...]) -> str:
+        """How history leads to a triple, through the first that leads to its head."""
+        head, kind, tail = triple
+        step = f" - {self.relations[kind]} - {self.name_of(tail)}"
+        taken = int(self.spec.item_column.size)
+        for before in range(hop - 1, -1, -1):
+            led = np.flatnonzero(drawn[2, before] == head)
+            if len(led):
+                inner = tuple(drawn[:, before, led[0]].tolist())
+                return self._path(drawn, before, inner) + step
+        name = self.name_of(head)
+        return (f"{self.spec.item} {name}" if head < taken else name) + step
 
     def catalogue_state(self) -> Tensors:
         """``item``: ``(items, dim)`` vectors of the whole vocabulary."""

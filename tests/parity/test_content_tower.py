@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from media import ITEMS, TONES, media_data, picture, png, tone, wav
 
-from tfrec import models, serving
+from tfrec import keras, models, serving
 from tfrec.evaluation import Evaluator, FullRanking
 from tfrec.models.content.content_tower import ContentTower
 from tfrec.serving import Request
@@ -305,6 +305,51 @@ def test_a_text_of_any_length(model, events):
     np.testing.assert_allclose(found[3], short[0], rtol=1e-5)
     np.testing.assert_allclose(found[0], found[4], rtol=1e-6)
     assert len({tuple(row) for row in found[:4].round(6)}) == 4
+
+
+def test_over_a_catalogue_with_items_that_came_since(model, events):
+    """Three new items first and the old ones backwards: nobody's score changes."""
+    old = events.spec.item_column
+    ids = ("n0", "n1", "n2", *old.vocabulary[::-1])
+    column = dataclasses.replace(old, vocabulary=ids)
+    rows = np.array([0, 1, 6, 7, 8, *range(old.size - 1, old.first - 1, -1)])
+    place = np.zeros(old.size, np.int32)
+    place[rows[5:]] = np.arange(5, len(rows))
+    grown = dataclasses.replace(
+        events,
+        spec=events.spec.replace(column),
+        columns={**events.columns, "item_id": place[events.item]},
+        items={name: table[rows] for name, table in events.items.items()},
+    )
+    later = model.over(grown)
+    everybody = {"user_id": list(events.spec.user_column.vocabulary)}
+    scores = {}
+    for name, one in (("before", model), ("after", later)):
+        found = one.recommend(everybody, k=20, drop_seen=False)
+        scores[name] = [
+            dict(zip(items, values, strict=True))
+            for items, values in zip(found.item_id, found.score, strict=True)
+        ]
+    for before, after in zip(scores["before"], scores["after"], strict=True):
+        for item in before.keys() & after.keys():
+            assert after[item] == pytest.approx(before[item], rel=1e-3, abs=1e-4)
+    vectors = later.catalogue_state()["item"].numpy()
+    expected = model.catalogue_state()["item"].numpy()[4:7]
+    np.testing.assert_allclose(vectors[:3], expected, rtol=1e-3, atol=1e-4)
+    assert {"n0", "n1", "n2"} & {i for row in scores["after"] for i in row}
+    with pytest.raises(ValueError, match="differs from the model's in more than"):
+        model.over(grown.with_spec(grown.spec.select("history", "poster")))
+
+
+def test_half_precision(events):
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        mixed = fitted(events)
+        vectors = mixed.catalogue_state()["item"]
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert np.isfinite(vectors).all()
+    assert {v.dtype for v in mixed.trainable_variables} == {tf.float32}
 
 
 def test_without_content_it_refuses(data):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -70,10 +72,7 @@ def decoded(column: Image | Audio, contents: np.ndarray, first: int) -> Media:
     table = (
         np.zeros((len(contents), *column.shape), dtype) if size <= RESIDENT else None
     )
-    some = tf.function(
-        lambda part: decode(column, part),
-        input_signature=[tf.TensorSpec((None,), tf.string)],
-    )
+    some = _decoder(column)
     there = np.zeros(len(contents), bool)
     for begin in range(0, len(contents), AT_ONCE):
         values = some(raw[begin : begin + AT_ONCE])
@@ -86,4 +85,13 @@ def decoded(column: Image | Audio, contents: np.ndarray, first: int) -> Media:
         raw if table is None else tf.constant(table),
         np.flatnonzero(empty & items),
         np.flatnonzero(~there & ~empty & items),
+    )
+
+
+@cache
+def _decoder(column: Image | Audio) -> Any:
+    """``decode`` of a column, traced once."""
+    return tf.function(
+        lambda part: decode(column, part),
+        input_signature=[tf.TensorSpec((None,), tf.string)],
     )

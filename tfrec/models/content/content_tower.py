@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tensorflow as tf
 
@@ -12,6 +12,9 @@ from tfrec.models.config import Tune
 from tfrec.models.content._content import ContentItems
 from tfrec.models.families import Tensors
 from tfrec.models.retrieval.two_tower import TwoTower
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
 
 
 class ContentTower(ContentItems, TwoTower):
@@ -114,3 +117,52 @@ class ContentTower(ContentItems, TwoTower):
         """``v(y)`` of the items of a batch, each encoded once."""
         items, place = tf.unique(inputs[self.spec.item])
         return tf.gather(self.item(self.item_inputs(items), training), place)
+
+    def over(self, data: Interactions) -> ContentTower:
+        """The model over another catalogue, such as one of items that came since.
+
+        Nothing is trained: what the towers know holds for items they never met. Only in
+        histories an item has a vector of its own, which a new one begins anew.
+
+        Args:
+            data: Events and items of a spec that differs in the ids of items alone.
+
+        Returns:
+            A new model that has met ``data`` and ranks its items.
+
+        Raises:
+            ValueError: The specs differ in more.
+        """
+        if data.spec.replace(self.spec.item_column) != self.spec:
+            raise ValueError(
+                f"the spec of {data.name} differs from the model's in more than the "
+                f"ids of '{self.spec.item}': read the data with the model's columns."
+            )
+        model = ContentTower(data.spec, self.config)
+        for one in (self, model):
+            one.ensure_built()
+        model.adapt(data)
+        items = self.query_features.tables.get(self.spec.item)
+        apart = set() if items is None else {id(items.embeddings)}
+        pairs = zip(model._towers(), self._towers(), strict=True)
+        for theirs, ours in pairs:
+            if id(ours) not in apart:
+                theirs.assign(ours)
+        if items is not None:
+            raw = data.spec.item_column.raw.tolist()
+            place = self.spec.encode(self.spec.item, raw)
+            known = place >= self.spec.item_column.first
+            table = model.query_features.tables[self.spec.item].embeddings
+            own = tf.gather(items.embeddings, place)
+            table.assign(tf.where(known[:, None], own, table))
+        return model
+
+    def _towers(self) -> list[tf.Variable]:
+        """The weights of both sides, those of no metric."""
+        layers = (
+            self.query_features,
+            self.query_tower,
+            self.item_features,
+            self.item_tower,
+        )
+        return [variable for layer in layers for variable in layer.weights]

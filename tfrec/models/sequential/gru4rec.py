@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ from tfrec.models.base import Recommender
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.families import BatchLoss, FactorScorer, Tensors, cosine_to_all
+from tfrec.models.sequential._network import check, item_table, with_one
 from tfrec.models.sequential._session_losses import LOSSES
 
 
@@ -110,12 +110,12 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         config = self.config
-        _check(config)
+        check(config)
         items, width = self.spec.item_column.size, config.layers[-1]
-        self.items_table = _table(items, width, next(self.seeds), "item")
+        self.items_table = item_table(items, width, next(self.seeds), "item")
         self.inputs_table = self.items_table
         if not config.tied:
-            self.inputs_table = _table(items, config.dim, next(self.seeds), "input")
+            self.inputs_table = item_table(items, config.dim, next(self.seeds), "input")
         self.bias = self.add_weight("bias", (items,), initializer="zeros")
         self.embedding_dropout = keras.layers.Dropout(
             config.embedding_dropout, seed=next(self.seeds)
@@ -159,7 +159,7 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
         """``[h, 1]``, ``(batch, width + 1)``, after the last item of the session."""
         session = inputs[self.query_columns[0]]
         hidden = self.network(self.inputs_table(session), mask=self.known(session))
-        return _with_one(hidden)
+        return with_one(hidden)
 
     def item(self, inputs: Tensors) -> tf.Tensor:
         """``[w, b]``, ``(batch, width + 1)``."""
@@ -201,7 +201,7 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
             tf.where(known, tf.cast(new, tf.float32), old)
             for new, old in zip(after, before, strict=True)
         ]
-        return _with_one(self.cells.output_of(states)), tf.concat(states, axis=1)
+        return with_one(self.cells.output_of(states)), tf.concat(states, axis=1)
 
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool
@@ -219,7 +219,7 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
         drawn, _ = self.draw(self.config.negatives, self.config.alpha)
         candidates = tf.concat([following, drawn], axis=0)
         items = self.item({name: candidates})
-        logits = tf.matmul(_with_one(hidden), items, transpose_b=True)
+        logits = tf.matmul(with_one(hidden), items, transpose_b=True)
         scores = self._activated(tf.cast(logits, tf.float32))
         positive = tf.linalg.diag_part(scores[:, : tf.size(following)])
         others = candidates[None] != following[:, None]
@@ -233,28 +233,3 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
         if self.config.loss == "cross_entropy" or self.config.activation == "linear":
             return scores
         return tf.nn.elu(scores) if self.config.activation == "elu" else tf.tanh(scores)
-
-
-def _with_one(hidden: tf.Tensor) -> tf.Tensor:
-    return tf.concat([hidden, tf.ones_like(hidden[:, :1])], axis=1)
-
-
-def _table(items: int, width: int, seed: int, name: str) -> keras.layers.Embedding:
-    bound = math.sqrt(6 / (items + width))
-    initial = keras.initializers.RandomUniform(-bound, bound, seed=seed)
-    return keras.layers.Embedding(
-        items, width, embeddings_initializer=initial, name=name
-    )
-
-
-def _check(config: Any) -> None:
-    if not config.layers or min(config.layers) < 1:
-        raise ValueError(
-            f"layers={list(config.layers)} must be one width or more, each 1 or more."
-        )
-    for name in ("embedding_dropout", "hidden_dropout"):
-        share = getattr(config, name)
-        if not 0 <= share < 1:
-            raise ValueError(f"{name}={share} must be 0 or more, and less than 1.")
-    if config.negatives < 0:
-        raise ValueError(f"negatives={config.negatives} must be 0 or more.")

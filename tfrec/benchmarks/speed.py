@@ -135,6 +135,19 @@ def _word2vec_memory(quick: bool, seed: int) -> list[Row]:
     return word2vec_memory.measure(1_000_000 if quick else 20_000_000, seed)
 
 
+def _propagation(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import graph
+
+    return graph.products(2 if quick else 5, seed, at_least=5.0)
+
+
+def _large_graph(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import graph
+
+    share = 20 if quick else 1
+    return graph.large(1_000_000 // share, 100_000 // share, 20_000_000 // share, seed)
+
+
 CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "neumf_256": _neumf(256, 1024, at_least=3.5),
     "neumf_4096": _neumf(4096, 128),
@@ -148,6 +161,8 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "index_memory": _index_memory,
     "scann": _scann,
     "tree": _tree,
+    "propagation": _propagation,
+    "large_graph": _large_graph,
     "autorec": _autorec,
     "images": _images,
     "deepctr": _deepctr,

@@ -39,3 +39,12 @@ def test_beside_a_search_stands_the_ranking_of_everything(measured):
 
 def test_a_model_that_scores_everything_has_its_metrics_alone(measured):
     assert set(measured("popularity")) == {"recall@5"}
+
+
+def test_a_line_can_be_run_alone(monkeypatch):
+    monkeypatch.setattr(published, "measure", lambda target, *_: target.key)
+    assert published.run(["gowalla: popularity"]) == ["gowalla: popularity"]
+    assert len(published.run(["gowalla"])) > 1
+    assert len(published.run(["popularity"])) > 1
+    with pytest.raises(ValueError, match="no published row 'gowala'; did you mean"):
+        published.run(["gowala"])

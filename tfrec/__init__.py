@@ -28,6 +28,7 @@ _MODULES = (
     "optimizers",
     "serving",
     "trees",
+    "tuning",
 )
 
 __all__ = ["FeatureSpec", "Interactions", "backend", "keras", *_MODULES]

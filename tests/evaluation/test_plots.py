@@ -124,3 +124,19 @@ def test_attention_without_entries_or_titles(tmp_path):
     with pytest.raises(ValueError, match="no entry, so there is nothing to draw"):
         plots.attention([0.0], [""], "Ronin", tmp_path / "din.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_trials_and_the_best_so_far(drawn, tmp_path):
+    scores = {1: 0.2, 2: None, 3: 0.1, 4: 0.3}
+    rows = [{"trial": t, "score": s} for t, s in reversed(scores.items())]
+    plots.trials(rows, "val_ndcg@10", tmp_path / "trials.png")
+    (axes,) = drawn[0].axes
+    points, best = axes.lines
+    np.testing.assert_array_equal(points.get_xdata(), [1, 3, 4])
+    np.testing.assert_array_equal(best.get_ydata(), [0.2, 0.2, 0.3])
+    assert axes.get_ylabel() == "val_ndcg@10, higher is better"
+    plots.trials(rows, "val_rmse", tmp_path / "trials.png")
+    best = drawn[1].axes[0].lines[1]
+    np.testing.assert_array_equal(best.get_ydata(), [0.2, 0.1, 0.1])
+    with pytest.raises(ValueError, match="no trial has a score"):
+        plots.trials([{"trial": 1, "score": None}], "val_ndcg@10", tmp_path / "x.png")

@@ -21,6 +21,7 @@ from tfrec.cli.push import push
 from tfrec.cli.recommend import recommend, similar
 from tfrec.cli.serve import serve
 from tfrec.cli.train import train
+from tfrec.cli.tune import tune
 from tfrec.cli.vectors import vectors
 
 WRONG_INPUT = (ValueError, KeyError, OSError)
@@ -97,6 +98,7 @@ for command in (
     demo,
     data,
     train,
+    tune,
     evaluate,
     recommend,
     similar,

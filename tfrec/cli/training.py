@@ -10,6 +10,7 @@ from tfrec.cli import callbacks, output, progress
 from tfrec.cli.run import BACKUP, CURVE, MODEL, TITLES, Run, write_titles
 from tfrec.cli.source import Source
 from tfrec.evaluation import Evaluator, RankingCallback, protocols
+from tfrec.evaluation.callback import monitored
 from tfrec.models import registry
 
 if TYPE_CHECKING:
@@ -86,15 +87,6 @@ def protocol_of(model: Recommender, data: Interactions, k: int = K) -> Any:
         column = model.spec.item_column
         return dataclasses.replace(protocol, k=min(k, column.size - column.first))
     return protocol
-
-
-def monitored(protocol: Any) -> tuple[str, str]:
-    """The number by which epochs are compared, and whether it is ``max`` or ``min``."""
-    if isinstance(protocol, protocols.FullRanking):
-        return f"val_ndcg@{max(protocol.cutoffs)}", "max"
-    if isinstance(protocol, protocols.RatingPrediction):
-        return "val_rmse", "min"
-    return "val_auc", "max"
 
 
 def fit(

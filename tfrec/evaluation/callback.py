@@ -11,6 +11,7 @@ from tfrec.evaluation.protocols import (
     EventRanking,
     FullRanking,
     Protocol,
+    RatingPrediction,
     SampledNegatives,
 )
 from tfrec.evaluation.result import Result
@@ -25,6 +26,15 @@ def _shown(protocol: Protocol) -> tuple[str, ...]:
         return ("recall", "ndcg")
     one_relevant = isinstance(protocol, EventRanking | SampledNegatives)
     return ("hit_rate", "ndcg") if one_relevant else ()
+
+
+def monitored(protocol: Protocol) -> tuple[str, str]:
+    """The number by which epochs are compared, and whether it is ``max`` or ``min``."""
+    if isinstance(protocol, RatingPrediction):
+        return "val_rmse", "min"
+    if isinstance(protocol, FullRanking | EventRanking | SampledNegatives):
+        return f"val_ndcg@{max(protocol.cutoffs)}", "max"
+    return "val_auc", "max"
 
 
 class RankingCallback(keras.callbacks.Callback):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfrec.evaluation.table import LOWER_IS_BETTER
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -173,6 +175,40 @@ def attention(
         loc="left",
     )
     _axes(place)
+    return _save(figure, path)
+
+
+def trials(rows: Sequence[Mapping[str, Any]], objective: str, path: str | Path) -> Path:
+    """Draws the score of every trial of a search, and the best so far.
+
+    Args:
+        rows: ``trial`` (from 1) and ``score`` of each, None where it failed, such as
+            ``Tuner.finished()``.
+        objective: Name of the score.
+        path: PNG file to write; written beside and renamed.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: No trial has a score.
+    """
+    ordered = sorted(rows, key=lambda row: row["trial"])
+    scored = [row for row in ordered if row["score"] is not None]
+    if not scored:
+        raise ValueError("no trial has a score, so there is nothing to draw.")
+    x = np.array([row["trial"] for row in scored])
+    y = np.array([row["score"] for row in scored])
+    lower = objective.removeprefix("val_").partition("@")[0] in LOWER_IS_BETTER
+    best = (np.minimum if lower else np.maximum).accumulate(y)
+    figure = _figure(1)
+    place: Any = figure.subplots()
+    place.plot(x, y, "o", color=COLOURS[0], markersize=5, label="trial")
+    place.step(x, best, where="post", color=COLOURS[1], label="best so far")
+    place.set_xlabel("trial")
+    place.set_ylabel(f"{objective}, {'lower' if lower else 'higher'} is better")
+    place.xaxis.get_major_locator().set_params(integer=True)
+    _finish(place)
     return _save(figure, path)
 
 

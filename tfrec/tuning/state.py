@@ -1,0 +1,85 @@
+"""A search on disk: what it searches, and its finished trials."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+SEARCH, TRIALS = "search.json", "trials.json"
+SPARE = 64 * 1024**2
+
+
+def claim(folder: Path, search: dict[str, Any]) -> bool:
+    """Takes a folder for a search, or finds the same search in it.
+
+    Args:
+        folder: The folder, made if need be.
+        search: JSON-able settings; those of one search agree, the number of trials
+            aside.
+
+    Returns:
+        Whether an earlier search of the same settings is there to go on.
+
+    Raises:
+        ValueError: The folder holds another search, or anything else.
+    """
+    file = folder / SEARCH
+    if not file.is_file():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ValueError(
+                f"{folder} is not empty and holds no search: choose another folder."
+            )
+        write(file, search)
+        return False
+    there = read(file)
+    for name, value in json.loads(json.dumps(search)).items():
+        if there.get(name) != value:
+            raise ValueError(
+                f"{folder} holds a search with {name} {there.get(name)}, not {value}: "
+                "choose another folder, or remove it to start anew."
+            )
+    return True
+
+
+def read(file: Path) -> Any:
+    """What a state file holds.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{file} is damaged: remove {file.parent} and search anew."
+        ) from error
+
+
+def write(path: Path, value: Any) -> None:
+    """Writes JSON beside its place and moves it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raises OSError unless the disk has room for another trial.
+
+    Args:
+        folder: Where it is written.
+        needed: Bytes of its weights.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed + SPARE:
+        raise OSError(
+            f"{folder} has {free / 1024**2:.0f} MiB left, and a trial needs "
+            f"{(needed + SPARE) / 1024**2:.0f}: make room, and the same search goes on "
+            "after its finished trials."
+        )

@@ -15,6 +15,8 @@ from matrices import (
 )
 
 from tfrec.data.views import Pairs
+from tfrec.evaluation import Evaluator, RatingPrediction
+from tfrec.evaluation.protocols import natural
 from tfrec.layers import sparse_rows
 from tfrec.models import AutoRec
 
@@ -170,6 +172,18 @@ def test_newer_events_move_the_rows_on(events):
     after = all_scores(model)
     np.testing.assert_allclose(after[1], mean)
     np.testing.assert_allclose(np.delete(after, 1, 0), np.delete(before, 1, 0))
+
+
+def test_ratings_are_its_natural_protocol(events):
+    """The squared errors of the protocol are those of the validation loss."""
+    held_out = np.random.default_rng(5).random(len(events)) < 0.3
+    train, test = events.take(~held_out), events.take(held_out)
+    model, _ = fitted(AutoRec, train, 2, rows="user", hidden=8)
+    assert natural(model, test) == RatingPrediction()
+    rmse = Evaluator(test, natural(model, test)).evaluate(model)["rmse"]
+    found = model.evaluate(test.batches(model, 1000), verbose=0, return_dict=True)
+    total = found["loss"] * len(np.unique(test.user))
+    assert rmse**2 * len(test) == pytest.approx(total, rel=1e-4)
 
 
 @both_sides

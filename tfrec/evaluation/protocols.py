@@ -221,11 +221,13 @@ class BinaryClassification(Protocol):
 def natural(model: Recommender, data: Interactions) -> Protocol:
     """The protocol that fits what a model learns.
 
-    A model of labelled pairs is measured by its labels, binary or not; any other by a
-    full ranking.
+    A model of labelled pairs, or of rows of ratings, is measured by its labels, binary
+    or not; any other by a full ranking.
     """
     from tfrec.data.views import Pairs
 
+    if getattr(model, "predicts_ratings", False):
+        return RatingPrediction()
     view = model.view()
     if isinstance(view, Pairs) and not view.negatives and data.spec.label is not None:
         binary = bool(np.isin(data.label, (0, 1)).all())

@@ -117,6 +117,8 @@ class FromRatings(Recommender):
     A subclass has ``config.rows``, the side whose rows it reads.
     """
 
+    predicts_ratings = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         own, other = self.sides

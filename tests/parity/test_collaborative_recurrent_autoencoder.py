@@ -176,6 +176,20 @@ def test_order_counts(model):
     assert np.abs(one - other).max() > 1e-3
 
 
+def test_words_are_those_at_the_start(model, data):
+    short = CollaborativeRecurrentAutoencoder(
+        data.spec, **{**model.config.to_dict(), "words": 2}
+    )
+    short.network.set_weights(model.network.get_weights())
+    tokens = tf.constant(TEXTS)
+    expected = model.read(tf.constant(np.where(np.arange(4) < 2, TEXTS, 0)))
+    np.testing.assert_allclose(short.read(tokens), expected, rtol=1e-5)
+    code, losses = short.content(tokens, 0.0)
+    np.testing.assert_allclose(code, expected, rtol=1e-5)
+    assert losses.shape == (len(TEXTS),)
+    assert short.numbers == 3 * short.text.size
+
+
 def test_batches_are_bounded_by_what_the_output_takes(data):
     small = CollaborativeRecurrentAutoencoder(data.spec)
     long = Text("title", hash_bins=10**6, max_len=20)
@@ -188,6 +202,7 @@ def test_batches_are_bounded_by_what_the_output_takes(data):
     ("config", "message"),
     [
         ({"pooling_a": 0.0}, "pooling_a=0.0 must be more than 0"),
+        ({"words": 0}, "words=0 must be 1 or more, or None"),
         ({"lambda_u": -1.0}, "lambda_u=-1.0 must be more than 0"),
         ({"noise": -0.1}, "noise=-0.1 must be from 0 to below 1"),
     ],

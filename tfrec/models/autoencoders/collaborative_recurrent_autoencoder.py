@@ -40,7 +40,7 @@ class CollaborativeRecurrentAutoencoder(_Collaborative):
     Differs from the paper: the noise of the layers is taken to its limit, lambda_s
     infinite, as the paper does to learn: states are what the equations give. Users and
     items take turns in slices; the closed form takes the code without noise. Adam on
-    the network. Words are those that the column keeps, from the start of the text.
+    the network.
 
     Args:
         spec: The columns; the ids and the first ``Text`` of items are read.
@@ -49,8 +49,8 @@ class CollaborativeRecurrentAutoencoder(_Collaborative):
     Call: ids ``(batch,)`` and texts ``(batch,)`` to ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: The spec has no text of items, a weight or a parameter of the
-            pooling is not positive, or the noise is outside [0, 1).
+        ValueError: The spec has no text of items; a weight, a parameter of the pooling
+            or ``words`` is not positive; or the noise is outside [0, 1).
 
     Example:
         >>> model = CollaborativeRecurrentAutoencoder(data.spec, units=50)
@@ -69,6 +69,8 @@ class CollaborativeRecurrentAutoencoder(_Collaborative):
             lambda_v: Weight of the squared distance of item factors to the text's code;
                 less than where a code is of sigmoids, as one of tanh lies wider.
             units: Width of word vectors and of the LSTMs.
+            words: Words that are read and written, from the start of a text; those that
+                the column keeps when None. Every word is a step of time.
             pooling_a: First parameter of the beta distribution; larger ones weigh the
                 end of the 2 T steps more.
             pooling_b: Second parameter; larger ones weigh the beginning more.
@@ -76,12 +78,15 @@ class CollaborativeRecurrentAutoencoder(_Collaborative):
 
         lambda_v: Annotated[float, Tune(0.01, 100.0, log=True)] = 1.0
         units: Annotated[int, Tune(16, 256, log=True)] = 50
+        words: int | None = None
         pooling_a: Annotated[float, Tune(0.5, 20.0, log=True)] = 2.0
         pooling_b: Annotated[float, Tune(0.5, 20.0, log=True)] = 2.0
 
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         config = self.config
+        if config.words is not None and config.words < 1:
+            raise ValueError(f"words={config.words} must be 1 or more, or None.")
         for name in ("pooling_a", "pooling_b"):
             if getattr(config, name) <= 0:
                 raise ValueError(
@@ -99,14 +104,15 @@ class CollaborativeRecurrentAutoencoder(_Collaborative):
     @property
     def numbers(self) -> int:
         """The output has a number for each word of the vocabulary at each place."""
-        return self.text.size * (self.text.max_len + 1)
+        return self.text.size * ((self.config.words or self.text.max_len) + 1)
 
     def read(self, tokens: tf.Tensor) -> tf.Tensor:
         """The codes gamma: ``(n, dim)`` float32."""
-        return self.network(tokens)[0]
+        return self.network(tokens[:, : self.config.words])[0]
 
     def content(self, tokens: tf.Tensor, noise: float) -> tuple[tf.Tensor, tf.Tensor]:
         """Codes of noisy texts, and the negated log likelihood of the true words."""
         seed = self.step_seed() if noise else tf.zeros(2, tf.int32)
-        code, *written = self.network(tokens, noise, seed)
+        read = tokens[:, : self.config.words]
+        code, *written = self.network(read, noise, seed)
         return code, self.network.loss(*written)

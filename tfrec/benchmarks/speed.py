@@ -75,12 +75,6 @@ def _session_stream(quick: bool, seed: int) -> list[Row]:
     return session_stream.measure(1_000_000 if quick else 20_000_000, seed)
 
 
-def _session_stream(quick: bool, seed: int) -> list[Row]:
-    from tfrec.benchmarks.cases import session_stream
-
-    return session_stream.measure(1_000_000 if quick else 20_000_000, seed)
-
-
 def _tree(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import tree
 
@@ -129,6 +123,12 @@ def _autorec(quick: bool, seed: int) -> list[Row]:
     return autorec.measure(200_000 if quick else 2_000_000, seed)
 
 
+def _texts(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import texts
+
+    return texts.measure(4 if quick else 40, seed)
+
+
 def _word2vec_memory(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import word2vec_memory
 
@@ -156,7 +156,6 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "epoch_end": _epoch_end,
     "criteo_stream": _criteo_stream,
     "session_stream": _session_stream,
-    "session_stream": _session_stream,
     "serving": _serving,
     "index_memory": _index_memory,
     "scann": _scann,
@@ -164,6 +163,7 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "propagation": _propagation,
     "large_graph": _large_graph,
     "autorec": _autorec,
+    "texts": _texts,
     "images": _images,
     "deepctr": _deepctr,
     "word2vec": _word2vec,

@@ -20,7 +20,7 @@ PYTEST ?= -n 2 --dist worksteal
 help:
 	@echo "make demo   real MovieLens: train, compare, export, serve (5 minutes)"
 	@echo "make test   the test suite (15 minutes on two cores)"
-	@echo "make test-ann  models and indexes with ScaNN, in .venv-ann"
+	@echo "make test-ann  indexes with ScaNN, and the equations, in .venv-ann"
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
 
 demo: $(VENV)/demo.stamp
@@ -32,7 +32,7 @@ test: $(VENV)/dev.stamp
 # ScaNN needs a TensorFlow of its own, the oldest that tfrec works with.
 test-ann:
 	$(MAKE) test VENV=.venv-ann EXTRAS=dev,ann \
-		PYTEST='$(PYTEST) tests/indexes tests/parity tests/contract.py'
+		PYTEST='$(PYTEST) tests/indexes tests/parity'
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

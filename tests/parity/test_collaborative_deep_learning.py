@@ -17,7 +17,7 @@ from texts import SETTINGS, a_batch, built, decay, numbers, objective, solved
 from tfrec.layers.denoising import counted
 from tfrec.models import CollaborativeDeepLearning
 from tfrec.models.autoencoders import _collaborative
-from tfrec.models.autoencoders._collaborative import TextsAndTakers
+from tfrec.models.autoencoders._views import TextsAndTakers
 
 DEPTH, LAMBDA_N, ITEMS = 2, 4.0, 30
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfrec.models.autoencoders._collaborative import TextsAndTakers
+from tfrec.models.autoencoders._views import TextsAndTakers
 
 A, B, LAMBDA_U, LAMBDA_V = 2.0, 0.1, 0.7, 3.0
 SETTINGS = {

@@ -14,8 +14,8 @@ from tfrec.benchmarks.timing import Row, in_fresh_process, peak_memory, row
 
 MEMORY = 3.0  # GB
 ITEMS, USERS, BATCH = 200_000, 20_000, 512
-# Of user rows both matrices have a row for each item: with Adam's moments 4.8 kB times
-# the hidden units in thousands of items, 1.2 GB at 256.
+# For rows of users both matrices have a row for each item: with Adam's two moments that
+# is 24 bytes for an item and a hidden unit, 1.2 GB at 256.
 HIDDEN = {"user": 256, "item": 500}
 
 

@@ -7,6 +7,7 @@ from tfrec.evaluation import Evaluator
 from tfrec.evaluation.protocols import RatingPrediction
 from tfrec.models import registry
 
+pytestmark = pytest.mark.slow
 BASELINE = ("bias_baseline", 4096, 10, {})
 MODELS = {
     "svd_plus_plus": (512, 4, {}),

@@ -474,12 +474,13 @@ def movielens_1m_known_plots(data_dir: str | Path | None) -> Task:
 
 def _by_plots(task: Task) -> Task:
     spec = task.spec.select("user_id", "plot")
-    parts = {"train": task.train, "test": task.test, "valid": task.valid}
     return dataclasses.replace(
         task,
         title=task.title.replace("text and genres", "plots"),
         spec=spec,
-        **{name: part and part.with_spec(spec) for name, part in parts.items()},
+        train=task.train.with_spec(spec),
+        test=task.test.with_spec(spec),
+        valid=task.valid and task.valid.with_spec(spec),
     )
 
 

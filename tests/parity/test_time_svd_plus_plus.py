@@ -1,4 +1,4 @@
-"""timeSVD++: Koren 2009, sections 3 and 4."""
+"""timeSVD++: Koren 2009, sections 4.2 and 4.3."""
 
 import warnings
 

@@ -43,7 +43,7 @@ class RecurrentAutoencoder(keras.layers.Layer):
     """A denoising recurrent autoencoder of texts with beta-pooling.
 
     Wang, Shi and Yeung 2016, "Collaborative Recurrent Autoencoder", section 3, for a
-    text of T tokens, its end mark being the last::
+    text of T tokens, of which the last is the end mark, as is w_0::
 
         (h_t; s_t)        = LSTM(E w'_t, (h; s)_(t-1))         t = 1 .. T, w' noisy
         theta             = W_1 (h_T; s_T) + b_1

@@ -36,7 +36,8 @@ class FactorizedNeighborhood(Timed, FromTaken, RatingFactors):
     """A global neighbourhood model whose item-item weights are inner products.
 
     Koren 2010, "Factor in the Neighbors: Scalable and Accurate Collaborative
-    Filtering", sections 3 (global weights), 4 (factored form) and 5 (time)::
+    Filtering", sections 3 (global weights), 4 (factored form) and 5 (time, as in Koren
+    2009, "Collaborative Filtering with Temporal Dynamics", section 5)::
 
         r(u, i, t) = mu + b_u + b_i
             + q_i . |R(u)|^-1/2 sum_(j in R(u)) e^(-beta_u |t - t_j|) (
@@ -53,11 +54,12 @@ class FactorizedNeighborhood(Timed, FromTaken, RatingFactors):
     after the training period count as its begin or end, a time that is not given as the
     end.
 
-    Differs from the paper: trained by mini-batch Adam on the mean loss, one ``l2`` for
-    all; biases do not change in time; N(u) is R(u), all distinct items of the user's
-    training events, the latest rating of each. In training a rating is predicted from
-    the user's other ratings unless ``leave_own_out`` is off, where the sum over R(u)
-    holds the very rating that is asked for.
+    Differs from the paper: forgetting, which it adds to weights that are not factored,
+    is added to the factored ones. Trained by mini-batch Adam on the mean loss, one
+    ``l2`` for all; biases do not change in time; N(u) is R(u), all distinct items of
+    the user's training events, the latest rating of each. In training a rating is
+    predicted from the user's other ratings unless ``leave_own_out`` is off, where the
+    sum over R(u) holds the very rating that is asked for.
 
     Args:
         spec: The columns; user id, item id, label and timestamp are read. Without a

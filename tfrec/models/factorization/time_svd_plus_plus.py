@@ -34,25 +34,29 @@ SPAN = 2**31  # days that a key has room for
 class TimeSVDPlusPlus(Timed, Implicit, RatingFactors):
     """SVD++ whose biases and user factors change in time.
 
-    Koren 2009, "Collaborative Filtering with Temporal Dynamics", sections 3 and 4::
+    Koren 2009, "Collaborative Filtering with Temporal Dynamics", sections 4.2 (biases)
+    and 4.3 (factors)::
 
         r(u, i, t) = mu + b_u(t) + b_i(t) c_u(t)
-                     + q_i . (p_u(t) + |N(u)|^-1/2 sum_(j in N(u)) y_j)
+                     + q_i . (p_u(t) + |R(u)|^-1/2 sum_(j in R(u)) y_j)
         b_i(t) = b_i + b_(i, Bin(t))        c_u(t) = 1 + c_u + c_(u, t)
         b_u(t) = b_u + a_u dev_u(t) + b_(u, t)
         p_u(t) = p_u + alpha_u dev_u(t) + p_(u, t)
         dev_u(t) = sign(t - t_u) |t - t_u|^beta
 
-    t_u is the mean time of the user's ratings. What carries (u, t) belongs to one day
-    of one user and exists for the days of training alone: at another date it is 0.
-    p_(u, t) is left out unless ``daily_factors`` is set. Times before or after the
-    training period count as its begin or end, a time that is not given as the end.
+    R(u) are the items that the user rated, t_u is the mean time of these ratings. What
+    carries (u, t) belongs to one day of one user and exists for the days of training
+    alone: at another date it is 0. p_(u, t) is left out unless ``daily_factors`` is
+    set. Times before or after the training period count as its begin or end, a time
+    that is not given as the end.
 
     Differs from the paper: trained by mini-batch Adam on the mean loss instead of
     single-example gradient descent, with one ``l2`` for what is constant and one for
     what changes; time in dev is measured in lengths of the training period, not in
-    days; c_u is pulled towards 1, not 0. A user has ``days_per_user`` rows for days on
-    average; of more days the last ones share the rows of others.
+    days. c_u(t), which the paper has in its best baseline predictor and not in the rule
+    of timeSVD++, scales b_i(t) here, too; it is written around 1, so that L2 pulls it
+    there. A user has ``days_per_user`` rows for days on average; of more days the last
+    ones share the rows of others.
 
     Args:
         spec: The columns; user id, item id, label and timestamp are read.
@@ -81,8 +85,9 @@ class TimeSVDPlusPlus(Timed, Implicit, RatingFactors):
 
         Attributes:
             bins: Slices of the training period, each with a bias for every item; the
-                paper has 30 of Netflix's hundred million ratings.
-            beta: Exponent of the distance from the user's mean time.
+                paper has 30, of about ten weeks each, for Netflix's hundred million
+                ratings.
+            beta: Exponent of the distance from the user's mean time; the paper's.
             l2_time: ``l2`` of what changes in time.
             daily_factors: Whether users have factors of single days.
             days_per_user: Rows for single days, for each user on average.

@@ -92,6 +92,7 @@ class Reads:
     query_columns = ("user_id", "age", "history", "device")
     item_columns = ("movie_id", "genres", "title", "year")
     columns = query_columns + item_columns
+    event_columns = ()
 
 
 def test_features_of_events(data):
@@ -119,6 +120,7 @@ def test_an_item_column_without_a_table_is_refused(tiny):
     class Other(Reads):
         query_columns, item_columns = ("user_id",), ("item_id", "price")
         columns = query_columns + item_columns
+    event_columns = ()
 
     priced = tiny.spec.replace(Numeric("price", "item"))
     data = dataclasses.replace(tiny, spec=priced)

@@ -120,7 +120,7 @@ def test_an_item_column_without_a_table_is_refused(tiny):
     class Other(Reads):
         query_columns, item_columns = ("user_id",), ("item_id", "price")
         columns = query_columns + item_columns
-    event_columns = ()
+        event_columns = ()
 
     priced = tiny.spec.replace(Numeric("price", "item"))
     data = dataclasses.replace(tiny, spec=priced)

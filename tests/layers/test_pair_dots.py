@@ -36,15 +36,28 @@ def test_dots_and_gradients_are_those_of_the_gathered_rows(graph):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_no_pairs_have_no_dots_and_no_gradient():
-    owner, place = tf.zeros(0, tf.int32), tf.zeros((0, 2), tf.int32)
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("rows", [5, 0])
+def test_no_pairs_have_no_dots_and_no_gradient(rows, graph):
+    owner, place, left = tf.zeros(0, tf.int32), tf.zeros((0, 2), tf.int32), LEFT[:rows]
+    run = tf.function(pair_dots) if graph else pair_dots
     with tf.GradientTape() as tape:
-        tape.watch([LEFT, RIGHT])
-        dots = pair_dots(LEFT, RIGHT, owner, place)
+        tape.watch([left, RIGHT])
+        dots = run(left, RIGHT, owner, place)
         total = tf.reduce_sum(dots)
     assert dots.shape == (0, 2)
-    for gradient in tape.gradient(total, [LEFT, RIGHT]):
+    gradients = tape.gradient(total, [left, RIGHT])
+    for gradient, of in zip(gradients, [left, RIGHT], strict=True):
+        assert gradient.shape == of.shape
         assert not np.any(gradient)
+
+
+def test_sums_of_no_rows_have_no_gradient():
+    place, weight = tf.zeros((0, 2), tf.int32), tf.zeros((0, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(RIGHT)
+        total = tf.reduce_sum(sums_of_rows(RIGHT, place, weight))
+    assert not np.any(tape.gradient(total, RIGHT))
 
 
 def test_sums_and_their_gradient():

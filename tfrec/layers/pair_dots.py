@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec.layers import csr
+
 
 def pair_dots(
     left: tf.Tensor, right: tf.Tensor, owner: tf.Tensor, place: tf.Tensor
@@ -36,9 +38,10 @@ def pair_dots(
             rows = tf.repeat(owner, tf.shape(place)[1])
             places = tf.reshape(place, [-1])
             values = tf.reshape(upstream, [-1])
-            shape = [tf.shape(left)[0], tf.shape(right)[0]]
-            matrix = _matrix(rows, places, values, shape)
-            return _product(matrix, right), _product(matrix, left, transpose=True)
+            count, columns = tf.shape(left)[0], tf.shape(right)[0]
+            matrix = csr.compressed(rows, places, values, count, columns)
+            back = csr.transposed_product(matrix, left)
+            return csr.product(matrix, right, count), back
 
         return found[..., 0], gradient
 
@@ -59,29 +62,15 @@ def sums_of_rows(rows: tf.Tensor, place: tf.Tensor, weight: tf.Tensor) -> tf.Ten
     real = tf.where(weight != 0)
     owner = tf.cast(real[:, 0], tf.int32)
     places, values = tf.gather_nd(place, real), tf.gather_nd(weight, real)
-    shape = [tf.shape(place)[0], tf.shape(rows)[0]]
+    count, columns = tf.shape(place)[0], tf.shape(rows)[0]
 
     @tf.custom_gradient
     def sums(rows: tf.Tensor) -> Any:
-        matrix = _matrix(owner, places, values, shape)
+        matrix = csr.compressed(owner, places, values, count, columns)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return _product(matrix, upstream, transpose=True)
+            return csr.transposed_product(matrix, upstream)
 
-        return _product(matrix, rows), gradient
+        return csr.product(matrix, rows, count), gradient
 
     return sums(tf.cast(rows, tf.float32))
-
-
-def _matrix(
-    rows: tf.Tensor, places: tf.Tensor, values: tf.Tensor, shape: Any
-) -> tf.Tensor:
-    """Compressed rows; several entries of one place stand beside each other."""
-    where = tf.stack([tf.cast(rows, tf.int64), tf.cast(places, tf.int64)], axis=1)
-    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=where, values=values, dense_shape=tf.cast(shape, tf.int64)
-    )
-
-
-def _product(matrix: tf.Tensor, dense: tf.Tensor, transpose: bool = False) -> tf.Tensor:
-    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense, transpose_a=transpose)

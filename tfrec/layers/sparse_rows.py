@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from tfrec.layers import csr
+
 DENSE = 64  # products for each that is wanted, up to which one matrix product is faster
 
 
@@ -75,11 +77,12 @@ class Entries:
             ``(rows, dim)``.
         """
         columns = tf.shape(table, tf.int64)[0]
-        matrix = _matrix(self.rows, columns, self.row, self.place, self.value)
+        matrix = csr.compressed(self.row, self.place, self.value, self.rows, columns)
 
         @tf.custom_gradient
         def product(table: tf.Tensor) -> tuple:
-            return _times(matrix, table), lambda slope: _times(matrix, slope, True)
+            result = csr.product(matrix, table, self.rows)
+            return result, lambda slope: csr.transposed_product(matrix, slope)
 
         return tf.ensure_shape(product(table), [None, table.shape[1]])
 
@@ -118,14 +121,15 @@ class Entries:
 
             def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 place = self.place[:, None] * units + tf.range(units)
-                matrix = _matrix(
-                    self.rows,
-                    columns * units,
+                matrix = csr.compressed(
                     tf.repeat(self.row, units),
                     tf.reshape(place, [-1]),
                     tf.reshape(slope, [-1]),
+                    self.rows,
+                    columns * units,
                 )
-                return _times(matrix, flat), _times(matrix, left, True)
+                back = csr.transposed_product(matrix, left)
+                return csr.product(matrix, flat, self.rows), back
 
             return result, gradient
 
@@ -141,21 +145,3 @@ class Entries:
         return tf.math.unsorted_segment_sum(
             tf.ones_like(self.value), self.place, tf.size(self.ids)
         )
-
-
-def _matrix(
-    rows: tf.Tensor,
-    columns: tf.Tensor,
-    row: tf.Tensor,
-    column: tf.Tensor,
-    value: tf.Tensor,
-) -> tf.Tensor:
-    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=tf.stack([row, column], axis=1),
-        values=value,
-        dense_shape=tf.stack([rows, columns]),
-    )
-
-
-def _times(matrix: tf.Tensor, dense: tf.Tensor, transpose: bool = False) -> tf.Tensor:
-    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense, transpose_a=transpose)

@@ -20,7 +20,9 @@ FAMILIES = (
     "criteo",
     "frappe",
     "gowalla",
+    "lastfm-kg",
     "movielens",
+    "sessions",
 )
 RATINGS = """userId,movieId,rating,timestamp
 1,1,4.0,964982703

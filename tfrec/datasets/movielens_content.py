@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.columns import Categorical, Image, Text
-from tfrec.data.mapping import Declared, Mapping
 from tfrec.datasets.registry import register
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ def movielens_1m_content(
 
     from tfrec.data.encode import encode, side_table
     from tfrec.data.fitting import Fit
+    from tfrec.data.mapping import Declared, Mapping
     from tfrec.datasets.movielens_releases import movielens_1m
     from tfrec.datasets.sources.folder import found
 

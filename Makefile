@@ -19,7 +19,7 @@ PYTEST ?= -n 2 --dist worksteal
 
 help:
 	@echo "make demo   real MovieLens: train, compare, export, serve (5 minutes)"
-	@echo "make test   the test suite (15 minutes on two cores)"
+	@echo "make test   the test suite (30 minutes on two cores)"
 	@echo "make test-ann  indexes with ScaNN, and the equations, in .venv-ann"
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfrec.cli import quiet
+from tfrec.cli import hyper_parameters, quiet
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -179,6 +179,20 @@ def declared(words: tuple[str, ...]) -> dict[str, Any]:
         columns[name] = kind
     return columns
 
+
+columns_option = click.option(
+    "--columns",
+    type=hyper_parameters.ListOf(click.STRING),
+    help="Columns the model may read; all by default. Ids are always read.",
+)
+
+batch_size_option = click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=4096,
+    show_default=True,
+    help="Examples in a batch, negatives included.",
+)
 
 split_option = click.option(
     "--split",

@@ -9,7 +9,12 @@ import click
 
 from tfrec.cli import config_file, hyper_parameters, output, quiet
 from tfrec.cli.base import Command
-from tfrec.cli.source import data_options, split_option
+from tfrec.cli.source import (
+    batch_size_option,
+    columns_option,
+    data_options,
+    split_option,
+)
 
 NOT_SETTINGS = ("config", "out", "overwrite", "as_json")
 
@@ -73,22 +78,12 @@ def train() -> None:
 
 
 @data_options
-@click.option(
-    "--columns",
-    type=hyper_parameters.ListOf(click.STRING),
-    help="Columns the model may read; all by default. Ids are always read.",
-)
+@columns_option
 @split_option
 @click.option(
     "--epochs", type=click.IntRange(1), default=10, show_default=True, help="Epochs."
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=4096,
-    show_default=True,
-    help="Examples in a batch, negatives included.",
-)
+@batch_size_option
 @click.option(
     "--patience",
     type=click.IntRange(1),

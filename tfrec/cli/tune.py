@@ -8,9 +8,14 @@ from typing import Any
 import click
 import yaml
 
-from tfrec.cli import config_file, hyper_parameters, output, quiet
+from tfrec.cli import config_file, output, quiet
 from tfrec.cli.base import Command
-from tfrec.cli.source import data_options, split_option
+from tfrec.cli.source import (
+    batch_size_option,
+    columns_option,
+    data_options,
+    split_option,
+)
 
 ALGORITHMS = ("bayesian", "random", "hyperband")
 
@@ -18,11 +23,7 @@ ALGORITHMS = ("bayesian", "random", "hyperband")
 @click.command(cls=Command)
 @click.argument("model")
 @data_options
-@click.option(
-    "--columns",
-    type=hyper_parameters.ListOf(click.STRING),
-    help="Columns the model may read; all by default. Ids are always read.",
-)
+@columns_option
 @split_option
 @click.option(
     "--algorithm",
@@ -70,13 +71,7 @@ ALGORITHMS = ("bayesian", "random", "hyperband")
     show_default=True,
     help="Epochs that the winner trains on; its best weights are kept.",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=4096,
-    show_default=True,
-    help="Examples in a batch, negatives included.",
-)
+@batch_size_option
 @click.option(
     "--patience",
     type=click.IntRange(1),

@@ -57,21 +57,43 @@ def train(
         raise
     seconds = clock()
     protocol = protocol_of(model, parts[1])
-    metrics = {
+    metrics = results(name, model, parts, protocol, (best, epochs), seconds)
+    model.save(run.unfinished / MODEL)
+    write_titles(run.unfinished / TITLES, parts[1])
+    run.finish(metrics)
+    return metrics
+
+
+def results(
+    name: str,
+    model: Recommender,
+    parts: tuple[Any, ...],
+    protocol: Any,
+    epochs: tuple[int, int],
+    seconds: float,
+) -> dict[str, Any]:
+    """What ``metrics.json`` holds.
+
+    Args:
+        name: Registry name.
+        model: The trained model.
+        parts: Training, validation and test events.
+        protocol: How it is measured.
+        epochs: The epoch that is kept, and the number of epochs.
+        seconds: What training took.
+    """
+    best, count = epochs
+    return {
         "model": name,
         "class": type(model).__name__,
         "data": parts[0].name,
         "parameters": model.count_params(),
-        "epochs": epochs,
+        "epochs": count,
         "best_epoch": best,
         "seconds": round(seconds, 3),
         "validation": Evaluator(parts[1], protocol).evaluate(model).to_dict(),
         "test": Evaluator(parts[2], protocol).evaluate(model).to_dict(),
     }
-    model.save(run.unfinished / MODEL)
-    write_titles(run.unfinished / TITLES, parts[1])
-    run.finish(metrics)
-    return metrics
 
 
 def _model(name: str, settings: dict[str, Any], train: Interactions) -> Recommender:

@@ -8,7 +8,7 @@ from typing import Any
 from tfrec.cli import output, progress, training
 from tfrec.cli.run import MODEL, TITLES, Run, write_titles
 from tfrec.cli.source import Source
-from tfrec.evaluation import Evaluator, plots
+from tfrec.evaluation import plots
 from tfrec.tuning import Tuner
 
 BEST, PLOT = "best", "trials.png"
@@ -72,17 +72,9 @@ def _write_best(
     clock = progress.Stopwatch()
     model = tuner.best_model(settings["further_epochs"])
     best = tuner.finished()[0]
-    metrics = {
-        "model": name,
-        "class": type(model).__name__,
-        "data": parts[0].name,
-        "parameters": model.count_params(),
-        "epochs": settings["epochs"] + settings["further_epochs"],
-        "best_epoch": best["epoch"],
-        "seconds": round((best["seconds"] or 0) + clock(), 3),
-        "validation": Evaluator(parts[1], tuner.protocol).evaluate(model).to_dict(),
-        "test": Evaluator(parts[2], tuner.protocol).evaluate(model).to_dict(),
-    }
+    epochs = (best["epoch"], settings["epochs"] + settings["further_epochs"])
+    seconds = (best["seconds"] or 0) + clock()
+    metrics = training.results(name, model, parts, tuner.protocol, epochs, seconds)
     data = str(Path(source.data).resolve()) if source.is_file else source.data
     own = ("algorithm", "trials", "objective", "further_epochs")
     train = {k: v for k, v in settings.items() if k not in own and v not in (None, ())}

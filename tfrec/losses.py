@@ -23,8 +23,12 @@ def bpr(positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
 
 
 def weighted_mean(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
-    """Mean over the batch of ``(batch,)`` losses times ``(batch,)`` weights."""
-    return tf.reduce_mean(_weighted(losses, weight))
+    """Mean over the batch of ``(batch,)`` losses times ``(batch,)`` weights.
+
+    0 for an empty batch, as a subsampled epoch may hold.
+    """
+    size = tf.cast(tf.size(losses), losses.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(_weighted(losses, weight)), size)
 
 
 def weighted_sum(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:

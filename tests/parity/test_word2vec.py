@@ -116,3 +116,19 @@ def test_users_with_one_event_are_learned_from_as_far_as_they_go(name, shared, d
     for weight in model.trainable_variables:
         assert np.isfinite(weight.numpy()).all()
     assert model.recommend({"user_id": ["u0"]}, k=3).item_id.shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["skip_gram", "cbow", "paragraph_vector", "meta_prod2vec"]
+)
+@pytest.mark.parametrize("shared", [0, 5])
+def test_an_epoch_whose_every_event_is_dropped_changes_nothing(name, shared, data):
+    model = registry.get(name)(
+        data.spec, dim=4, subsample=1e-20, share_negatives=shared
+    )
+    model.adapt(data)
+    model.compile(run_eagerly=True)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    assert model.fit(data.batches(model, 600), verbose=0).history["loss"] == [0.0]
+    for was, weight in zip(before, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(was, weight.numpy())

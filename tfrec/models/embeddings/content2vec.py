@@ -13,6 +13,7 @@ from tfrec.data.windows import Windows
 from tfrec.layers.content import ContentFeatures, Sizes
 from tfrec.layers.embedding import table
 from tfrec.layers.pair_unit import PairUnit
+from tfrec.losses import weighted_mean
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.embeddings._word2vec import history_of
@@ -214,9 +215,7 @@ class Content2Vec(BatchLoss):
         hit = tf.reduce_any(context[:, :, None] == drawn, axis=1)
         missed = tf.reduce_sum(tf.where(hit, 0.0, missed), axis=1)
         losses += self.config.negatives / size * count * missed
-        if weight is not None:
-            losses *= tf.cast(weight, losses.dtype)
-        return tf.reduce_mean(losses)
+        return weighted_mean(losses, weight)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Keras's ``fit``; the vectors of the items of histories are taken after it."""

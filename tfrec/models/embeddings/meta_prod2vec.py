@@ -12,6 +12,7 @@ from tfrec.data.negatives import NegativeSampler
 from tfrec.features import Categorical
 from tfrec.layers.embedding import masked_mean, table
 from tfrec.layers.item_table import ItemTable
+from tfrec.losses import weighted_mean
 from tfrec.models.config import Tune
 from tfrec.models.embeddings._word2vec import _Word2Vec, _Word2VecConfig
 from tfrec.models.families import Tensors
@@ -150,9 +151,7 @@ class MetaProd2Vec(_Word2Vec):
         losses, side = tf.split(self.contrast(hidden, items), 2)
         side += tf.add_n(tf.split(self._contrast_meta(hidden, tokens), 2))
         losses += self.config.metadata_weight * side
-        if weight is not None:
-            losses *= tf.cast(weight, losses.dtype)
-        return tf.reduce_mean(losses)
+        return weighted_mean(losses, weight)
 
     def _tokens(self, columns: Tensors) -> tf.Tensor:
         """``(..., tokens)`` rows of the metadata tables; 0 where there is none."""

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.layers.embedding import table
+from tfrec.losses import weighted_mean
 from tfrec.models.config import Tune
 from tfrec.models.embeddings._inference import infer, neighbours
 from tfrec.models.embeddings._word2vec import _Word2Vec, _Word2VecConfig
@@ -160,9 +161,7 @@ class ParagraphVector(_Word2Vec):
             hidden = self._joined(hidden, features["context/index"])
         target = features[f"{self.spec.item}/index"]
         losses = self.contrast(hidden, target[:, None])
-        if weight is not None:
-            losses *= tf.cast(weight, losses.dtype)
-        return tf.reduce_mean(losses)
+        return weighted_mean(losses, weight)
 
     def _joined(self, users: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
         """Mean of user and context items, ``(batch, dim)``."""

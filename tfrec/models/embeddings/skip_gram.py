@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfrec.losses import weighted_mean
 from tfrec.models.embeddings._word2vec import _Word2Vec
 from tfrec.models.families import Tensors
 
@@ -54,6 +55,4 @@ class SkipGram(_Word2Vec):
         """Sum over pairs, divided by the centres."""
         vectors = self.inputs_table(features[f"{self.spec.item}/index"])
         losses = self.contrast(vectors, features["context/index"])
-        if weight is not None:
-            losses *= tf.cast(weight, losses.dtype)
-        return tf.reduce_mean(losses)
+        return weighted_mean(losses, weight)

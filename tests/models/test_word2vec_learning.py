@@ -21,7 +21,7 @@ def test_the_next_film_is_found_more_often_than_by_popularity(name, split):
     found = {}
     for model in (
         registry.get("popularity")(train.spec),
-        registry.get(name)(train.spec, share_negatives=500, learning_rate=0.005),
+        registry.get(name)(train.spec, share_negatives=64, learning_rate=0.005),
     ):
         model.compile()
         model.fit(train.batches(model, 1024), epochs=8, verbose=0)

@@ -34,7 +34,8 @@ def test_the_loss(built):
     batch = next(iter(data.batches(model, 8)))
     v, o = (t.embeddings.numpy() for t in (model.inputs_table, model.outputs_table))
     vm, om = (t.embeddings.numpy() for t in (model.inputs_meta, model.outputs_meta))
-    drawn = model.draw(SHARED, 0.75)[0].numpy()
+    # The rows that predict: 8 of items, then 8 of their metadata; 5 share 5 negatives.
+    drawn = model.draw(20, 0.75)[0].numpy().reshape(-1, SHARED)
     drawn_meta = []
 
     def take_note(hidden, targets, negatives, outputs):
@@ -47,11 +48,11 @@ def test_the_loss(built):
     own = model._one_token(items, model.step_seed() + 1).numpy()
     other = model._one_token(context, model.step_seed() + 2).numpy()
     loss = model.batch_loss(batch, None, True)
-    assert len(drawn_meta) == SHARED
+    drawn_meta = np.reshape(drawn_meta, (4, SHARED))
 
-    def term(hidden, target, outputs, negatives):
+    def term(row, hidden, target, outputs, negatives):
         total = logistic_loss(hidden @ outputs[target], True)
-        for n in negatives:
+        for n in negatives[row // SHARED]:
             if n != target:
                 total += NEGATIVES / SHARED * logistic_loss(hidden @ outputs[n], False)
         return total
@@ -59,16 +60,16 @@ def test_the_loss(built):
     total = 0.0
     for c, place in zip(*np.nonzero(context), strict=True):
         i, j, mi, mj = items[c], context[c, place], own[c], other[c, place]
-        total += term(v[i], j, o, drawn)
+        total += term(c, v[i], j, o, drawn)
         if mj:
-            total += WEIGHT * term(v[i], mj, om, drawn_meta)
+            total += WEIGHT * term(c, v[i], mj, om, drawn_meta)
         if mi:
-            total += WEIGHT * term(vm[mi], j, o, drawn)
+            total += WEIGHT * term(8 + c, vm[mi], j, o, drawn)
         if mi and mj:
-            total += WEIGHT * term(vm[mi], mj, om, drawn_meta)
-    for i, mi in zip(items, own, strict=True):
+            total += WEIGHT * term(8 + c, vm[mi], mj, om, drawn_meta)
+    for c, (i, mi) in enumerate(zip(items, own, strict=True)):
         if mi:
-            total += WEIGHT * term(vm[mi], i, o, drawn)
+            total += WEIGHT * term(8 + c, vm[mi], i, o, drawn)
     np.testing.assert_allclose(loss, total / len(items), rtol=1e-5)
 
 

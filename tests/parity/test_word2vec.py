@@ -28,16 +28,18 @@ def logistic_loss(score, hit):
 
 
 def pairs(name, model, batch):
-    """Predicting vectors and the items they should predict, in the model's order."""
+    """Row, predicting vector and item it should predict, in the model's order."""
     v = model.inputs_table.embeddings.numpy()
     items = batch["movie_id/index"].numpy()
     found = []
-    for item, near in zip(items, batch["context/index"].numpy(), strict=True):
+    for row, (item, near) in enumerate(
+        zip(items, batch["context/index"].numpy(), strict=True)
+    ):
         near = near[near > 0]
         if name is SkipGram:
-            found += [(v[item], j) for j in near]
+            found += [(row, v[item], j) for j in near]
         elif len(near):
-            found.append((v[near].mean(0), item))
+            found.append((row, v[near].mean(0), item))
     return found
 
 
@@ -47,12 +49,13 @@ def test_the_loss(cls, shared, data, randomise):
     model, batch = built(cls, data, randomise, share_negatives=shared)
     examples = pairs(cls, model, batch)
     assert len(examples) > 4
-    drawn, _ = model.draw(shared or NEGATIVES * len(examples), 0.75)
-    drawn = drawn.numpy() if shared else drawn.numpy().reshape(-1, NEGATIVES)
+    # Of 8 rows the first 5 share 5 negatives, and the others the next 5.
+    drawn, _ = model.draw(10 if shared else NEGATIVES * len(examples), 0.75)
+    drawn = drawn.numpy().reshape(-1, shared or NEGATIVES)
     o, total = model.outputs_table.embeddings.numpy(), 0.0
-    for row, (hidden, target) in enumerate(examples):
+    for number, (row, hidden, target) in enumerate(examples):
         total += logistic_loss(hidden @ o[target], True)
-        for negative in drawn if shared else drawn[row]:
+        for negative in drawn[row // shared if shared else number]:
             if negative != target:
                 each = NEGATIVES / shared if shared else 1.0
                 total += each * logistic_loss(hidden @ o[negative], False)
@@ -67,10 +70,13 @@ def test_the_gradient_of_an_input_vector(data, randomise):
         loss = model.batch_loss(batch, None, True)
     table = model.inputs_table.embeddings
     gradient = tf.convert_to_tensor(tape.gradient(loss, table)).numpy()
-    drawn, o = model.draw(6, 0.75)[0].numpy(), model.outputs_table.embeddings.numpy()
+    blocks = model.draw(12, 0.75)[0].numpy().reshape(2, 6)
+    o = model.outputs_table.embeddings.numpy()
     items, expected = batch["movie_id/index"].numpy(), np.zeros_like(gradient)
-    for item, near in zip(items, batch["context/index"].numpy(), strict=True):
-        v = table.numpy()[item]
+    for row, (item, near) in enumerate(
+        zip(items, batch["context/index"].numpy(), strict=True)
+    ):
+        v, drawn = table.numpy()[item], blocks[row // 6]
         for target in near[near > 0]:
             expected[item] -= o[target] / (1 + np.exp(v @ o[target]))
             for n in drawn[drawn != target]:

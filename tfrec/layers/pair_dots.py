@@ -31,8 +31,11 @@ def pair_dots(
 
     @tf.custom_gradient
     def dots(left: tf.Tensor, right: tf.Tensor) -> Any:
-        near = tf.gather(left, owner)
-        found = tf.matmul(tf.gather(right, place), near[:, :, None])
+        near, far = tf.gather(left, owner), tf.gather(right, place)
+        if place.shape[1] == 1:  # a product of matrices costs more than its one dot
+            found = tf.reduce_sum(near[:, None] * far, axis=2)
+        else:
+            found = tf.matmul(far, near[:, :, None])[..., 0]
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             rows = tf.repeat(owner, tf.shape(place)[1])
@@ -43,7 +46,7 @@ def pair_dots(
             back = csr.transposed_product(matrix, left)
             return csr.product(matrix, right, count), back
 
-        return found[..., 0], gradient
+        return found, gradient
 
     return dots(tf.cast(left, tf.float32), tf.cast(right, tf.float32))
 

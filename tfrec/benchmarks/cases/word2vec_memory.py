@@ -15,7 +15,7 @@ from tfrec.features import Categorical, FeatureSpec, Sequence
 
 MEMORY = 2.0  # GB
 ITEMS, PER_USER, LENGTH = 50_000, 100, 10
-DIM, WINDOW, NEGATIVES, SHARED, BATCH = 64, 5, 5, 500, 8192
+DIM, WINDOW, NEGATIVES, SHARED, BATCH = 64, 5, 5, 64, 8192
 PIECE = 1_000_000  # events drawn at a time
 
 

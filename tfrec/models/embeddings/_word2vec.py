@@ -34,8 +34,9 @@ class _Word2VecConfig(BaseConfig):
             user's events is the context.
         subsample: Threshold of the subsampling of frequent items; 0 for none.
         negatives: Negatives for each pair.
-        share_negatives: Size of one draw of negatives for the whole batch, each counted
-            ``negatives / share_negatives`` times; 0 draws anew for each pair.
+        share_negatives: As many centres that stand side by side in a batch share as
+            many negatives, each counted ``negatives / share_negatives`` times; 0 draws
+            anew for each pair.
         alpha: Negatives are drawn in proportion to ``count ** alpha``.
         score: What recommendations are ranked by: ``probability`` of the item around
             the history, its ``lift`` over the item's own frequency, or the ``cosine``
@@ -148,8 +149,8 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
 
     def draws(self, targets: tf.Tensor) -> int | tf.Tensor:
         """How many negatives a batch draws for these targets, 0 being padding."""
-        if self.config.share_negatives:
-            return self.config.share_negatives
+        if shared := self.config.share_negatives:
+            return -(-tf.shape(targets)[0] // shared) * shared
         return self.config.negatives * tf.math.count_nonzero(targets, dtype=tf.int32)
 
     def against(
@@ -166,14 +167,15 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
         Args:
             hidden: ``(m, dim)`` vectors that predict.
             targets: ``(m, width)`` indices that each predicts, 0 is padding.
-            drawn: ``(draws(targets),)`` negative indices.
+            drawn: ``(draws(targets),)`` negative indices, in the order of what they
+                are compared with.
             outputs: Their table.
 
         Returns:
             ``(m,)`` float32 losses, summed over the targets of each vector.
         """
-        pairs = tf.where(targets > 0)
-        owner, target = tf.cast(pairs[:, 0], tf.int32), tf.gather_nd(targets, pairs)
+        there = tf.where(targets > 0)
+        owner, target = tf.cast(there[:, 0], tf.int32), tf.gather_nd(targets, there)
         # What occurs is looked up once: a table's gradient has one row for each.
         rows, place = tf.unique(tf.concat([target, drawn], axis=0))
         vectors = outputs(rows)
@@ -187,19 +189,22 @@ class _Word2Vec(BatchLoss, FactorScorer, Recommender):
             missed = tf.where(miss == hit[:, None], 0.0, missed)
             loss = tf.nn.softplus(-dots[:, 0]) + tf.reduce_sum(missed, axis=1)
             return tf.math.unsorted_segment_sum(loss, owner, tf.shape(hidden)[0])
-        # All targets of a vector have the same negatives: one product for them all,
-        # from which those that hit a target are taken away again.
-        each = negatives / shared
+        # All targets of a block of vectors have the same negatives: one product of
+        # matrices for each, from which those that hit a target are taken away again.
+        each, count = negatives / shared, tf.shape(hidden)[0]
         positive = pair_dots(hidden, vectors, owner, hit[:, None])[:, 0]
+        miss = tf.reshape(miss, [-1, shared])
         others = tf.gather(vectors, miss)
-        dots = tf.cast(tf.matmul(hidden, others, transpose_b=True), tf.float32)
-        missed = tf.reduce_sum(tf.nn.softplus(dots), axis=1)
-        hits = tf.math.unsorted_segment_sum(tf.ones_like(miss), miss, tf.size(rows))
-        hits = tf.cast(tf.gather(hits, hit), tf.float32)
+        blocks = tf.pad(hidden, [[0, tf.size(miss) - count], [0, 0]])
+        blocks = tf.reshape(blocks, tf.shape(others))
+        dots = tf.cast(tf.matmul(blocks, others, transpose_b=True), tf.float32)
+        missed = tf.reshape(tf.reduce_sum(tf.nn.softplus(dots), axis=2), [-1])[:count]
+        same = tf.gather(miss, owner // shared) == hit[:, None]
+        hits = tf.reduce_sum(tf.cast(same, tf.float32), axis=1)
         loss = tf.nn.softplus(-positive) - each * hits * tf.nn.softplus(positive)
-        loss = tf.math.unsorted_segment_sum(loss, owner, tf.shape(hidden)[0])
-        count = tf.math.count_nonzero(targets, axis=1, dtype=tf.float32)
-        return loss + each * count * missed
+        loss = tf.math.unsorted_segment_sum(loss, owner, count)
+        pairs = tf.math.count_nonzero(targets, axis=1, dtype=tf.float32)
+        return loss + each * pairs * missed
 
 
 def history_of(spec: FeatureSpec, model: str) -> str:

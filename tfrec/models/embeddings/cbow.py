@@ -25,9 +25,9 @@ class CBOW(_Word2Vec):
     the probability by.
 
     Differs from the paper: Adam on batches instead of one centre after the other with
-    a falling step. With ``share_negatives`` a batch draws its negatives once, weighted
-    so that the expected loss is the same. A centre without neighbours is left out. The
-    output vectors start at random, not at zero.
+    a falling step. With ``share_negatives`` that many centres share as many negatives,
+    weighted so that the expected loss is the same. A centre without neighbours is left
+    out. The output vectors start at random, not at zero.
 
     Args:
         spec: The columns, among them a ``Sequence`` of the item column.

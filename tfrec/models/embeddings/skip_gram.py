@@ -26,8 +26,8 @@ class SkipGram(_Word2Vec):
 
     Differs from the paper: Adam on batches instead of one pair after the other with a
     falling step, the loss being the mean over the centres of a batch. With
-    ``share_negatives`` a batch draws its negatives once, weighted so that the expected
-    loss is the same. The output vectors start at random, not at zero.
+    ``share_negatives`` that many centres share as many negatives, weighted so that the
+    expected loss is the same. The output vectors start at random, not at zero.
 
     Args:
         spec: The columns, among them a ``Sequence`` of the item column.

@@ -11,13 +11,14 @@ LEFT, RIGHT = (tf.constant(RNG.normal(size=(n, 3)), tf.float32) for n in (5, 4))
 UP = tf.constant(RNG.normal(size=(6, 2)), tf.float32)
 
 
+@pytest.mark.parametrize("width", [1, 2])
 @pytest.mark.parametrize("graph", [False, True])
-def test_dots_and_gradients_are_those_of_the_gathered_rows(graph):
+def test_dots_and_gradients_are_those_of_the_gathered_rows(graph, width):
     owner = tf.constant([0, 0, 1, 3, 3, 4])
-    place = tf.constant([[1, 2], [1, 1], [3, 0], [2, 2], [0, 1], [3, 3]])
+    place = tf.constant([[1, 2], [1, 1], [3, 0], [2, 2], [0, 1], [3, 3]])[:, :width]
 
     def plain(left, right):
-        near = tf.repeat(tf.gather(left, owner)[:, None], 2, axis=1)
+        near = tf.repeat(tf.gather(left, owner)[:, None], width, axis=1)
         return tf.reduce_sum(near * tf.gather(right, place), axis=2)
 
     def ours(left, right):
@@ -29,7 +30,7 @@ def test_dots_and_gradients_are_those_of_the_gathered_rows(graph):
         with tf.GradientTape() as tape:
             tape.watch([LEFT, RIGHT])
             dots = run(LEFT, RIGHT)
-            total = tf.reduce_sum(dots * UP)
+            total = tf.reduce_sum(dots * UP[:, :width])
         gradients = tape.gradient(total, [LEFT, RIGHT])
         results.append([dots, *map(tf.convert_to_tensor, gradients)])
     for one, other in zip(*results, strict=True):

@@ -49,6 +49,16 @@ def test_indices_are_padding_then_unknown_then_the_vocabulary():
     assert numbers.raw.tolist() == [-1, -1, 10, 20]
 
 
+def test_a_long_vocabulary_is_not_printed_whole():
+    column = Categorical("user_id", "user", "int64", tuple(range(100_000)))
+    assert repr(column).endswith("max_len=None, and 99,995 more ids)")
+    assert "vocabulary=(0, 1, 2, 3, 4)" in repr(column)
+    assert repr(Text("title", vocabulary=("heat",))) == (
+        "Text(name='title', side='item', tokens='word', vocabulary=('heat',), "
+        "hash_bins=None, oov=1, dim=None, max_len=16)"
+    )
+
+
 def test_hash_buckets_follow_padding():
     column = Categorical("item_id", hash_bins=10)
     assert column.size == 11

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 Side = Literal["user", "item", "context"]
+SHOWN = 5  # ids of a vocabulary in what a column prints
 PADDING: dict[str, Any] = {"string": "", "int64": -1}
 
 
@@ -53,6 +54,16 @@ class _Table:
     hash_bins: int | None
     oov: int
 
+    def __repr__(self) -> str:
+        """The declaration; of a long vocabulary the first entries and their number."""
+        names = [field.name for field in dataclasses.fields(self)]  # type: ignore
+        values = {name: getattr(self, name) for name in names}
+        values["vocabulary"] = self.vocabulary[:SHOWN]
+        shown = [f"{name}={value!r}" for name, value in values.items()]
+        if (more := len(self.vocabulary) - SHOWN) > 0:
+            shown.append(f"and {more:,} more ids")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     @property
     def first(self) -> int:
         """Index of the first vocabulary entry."""
@@ -66,7 +77,7 @@ class _Table:
         return self.first + len(self.vocabulary)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Categorical(_Table):
     """An id, or a bag of ids when ``max_len`` is set.
 
@@ -209,7 +220,7 @@ class Sequence:
         _check_length(self.name, self.max_len)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Text(_Table):
     """Free text as a padded bag of word or letter-trigram indices.
 

@@ -14,7 +14,7 @@ EXTRAS ?= dev
 # Two processes; what one has left to do the other takes.
 PYTEST ?= -n 2 --dist worksteal
 
-.PHONY: demo test test-ann lint types bench help
+.PHONY: demo test test-ann lint types bench notebooks saved_models help
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,8 @@ help:
 	@echo "make test   the test suite (30 minutes on two cores)"
 	@echo "make test-ann  indexes with ScaNN, and the equations, in .venv-ann"
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
+	@echo "make notebooks     runs them and writes their outputs; NAMES=tuning for one"
+	@echo "make saved_models  trains and exports the sample models again"
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tfrec demo
@@ -43,6 +45,12 @@ types: $(VENV)/dev.stamp
 
 bench: $(VENV)/demo.stamp
 	$(BIN)/tfrec bench speed
+
+notebooks: $(VENV)/dev.stamp
+	$(BIN)/python notebooks/execute.py $(NAMES)
+
+saved_models: $(VENV)/dev.stamp
+	$(BIN)/python saved_models/make.py
 
 $(VENV)/venv.stamp:
 	@test -n "$(PYTHON)" || { echo "tfrec needs Python 3.10 to 3.13 with venv: \

@@ -62,8 +62,9 @@ def test_make_has_the_commands_shown():
 
 
 def test_the_model_table_is_that_of_the_registry():
-    entries = [entry.to_dict() for entry in registry.entries().values()]
-    assert with_models(README, entries) == README, "tfrec list --markdown README.md"
+    table = with_models(ROOT / "README.md")
+    assert table == README, "tfrec list --markdown README.md"
+    assert all(f"| `{name}` |" in table for name in registry.entries())
 
 
 def test_files_shown_are_there():

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tfrec.cli import output, progress, quiet, run
+from tfrec.cli import listing, output, progress, quiet, run
 from tfrec.cli.base import Group
 
 
@@ -114,6 +114,8 @@ def published(
         rows = targets.read(out)
     if markdown is not None:
         targets.write_between_markers(markdown, rows)
+        if listing.BEGIN in markdown.read_text(encoding="utf-8"):
+            run.write(markdown, listing.with_models(markdown))
     if as_json:
         output.json_document(rows)
         return

@@ -25,10 +25,9 @@ def listing(as_json: bool, markdown: Path | None) -> None:
     """List the models."""
     from tfrec.models import registry
 
-    entries = [entry.to_dict() for entry in registry.entries().values()]
     if markdown is not None:
-        text = markdown.read_text(encoding="utf-8")
-        run.write(markdown, with_models(text, entries))
+        run.write(markdown, with_models(markdown))
+    entries = [entry.to_dict() for entry in registry.entries().values()]
     if as_json:
         output.json_lines(entries)
         return
@@ -47,17 +46,29 @@ def table(entries: list[dict[str, str]]) -> list[list[str]]:
     return rows
 
 
-def with_models(text: str, entries: list[dict[str, str]]) -> str:
-    """A Markdown text with the models between its markers.
+def with_models(path: Path) -> str:
+    """The text of a Markdown file with the models between its markers.
+
+    A model has the first of its measured numbers, and the notebook of its family where
+    one lies beside the file.
 
     Raises:
         ValueError: The text has no markers.
     """
+    from tfrec.benchmarks.published import headlines
+    from tfrec.models import registry
+
+    entries = [entry.to_dict() for entry in registry.entries().values()]
+    text, measured = path.read_text(encoding="utf-8"), headlines()
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"there are no lines {BEGIN} and {END} to write between.")
-    lines = ["| family | name | class | source |", "|---|---|---|---|"]
+    lines = ["| family | name | class | source | measured |", "|---|---|---|---|---|"]
     for family, name, kind, paper in table(entries):
-        lines.append(f"| {family} | `{name}` | `{kind}` | {paper} |")
+        notebook = f"notebooks/{family}.ipynb"
+        if family and (path.parent / notebook).is_file():
+            family = f"[{family}]({notebook})"
+        number = measured.get(name, "")
+        lines.append(f"| {family} | `{name}` | `{kind}` | {paper} | {number} |")
     return "\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"])

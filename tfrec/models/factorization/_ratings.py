@@ -68,6 +68,14 @@ class RatingFactors(FactorScorer, Recommender):
         Raises:
             ValueError: No label, or labels that are no ratings.
         """
+        self.check_ratings(data)
+        fresh = not self.adapted
+        super().adapt(data)
+        if fresh:
+            self.learn_constants(data)
+
+    def check_ratings(self, data: Interactions) -> None:
+        """Raises ValueError when there are no labels, or some that are no ratings."""
         labels = data.label.astype(np.float64)
         low, high = self.config.rating_range or (-np.inf, np.inf)
         wrong = labels[~(np.isfinite(labels) & (labels >= low) & (labels <= high))]
@@ -82,10 +90,6 @@ class RatingFactors(FactorScorer, Recommender):
                 f"{allowed}, such as {wrong[0]:g}: correct them, or leave them out "
                 "with data.take(...)."
             )
-        fresh = not self.adapted
-        super().adapt(data)
-        if fresh:
-            self.learn_constants(data)
 
     def learn_constants(self, data: Interactions) -> None:
         """Sets what the learned weights are relative to, once."""

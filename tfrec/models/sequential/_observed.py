@@ -1,0 +1,48 @@
+"""What models do with events that come after training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfrec.data.timeline import Timeline
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+    from tfrec.models.base import Recommender
+
+
+def check_observed(model: Recommender, data: Interactions) -> None:
+    """Refuses events that cannot follow what a model was trained on.
+
+    Raises:
+        ValueError: The model has met no data, or the ids have other numbers.
+    """
+    spec = model.spec
+    if not model.adapted:
+        raise ValueError(
+            f"{type(model).__name__} has met no data that newer events could follow: "
+            "train it first."
+        )
+    for name in (spec.user, spec.item):
+        if name not in data.spec or data.spec[name] != spec[name]:
+            raise ValueError(
+                f"column '{name}' of the model is not that of {data.name}: load the "
+                "newer events with the model's spec."
+            )
+
+
+def remember(model: Recommender, data: Interactions) -> None:
+    """Adds events to what users have seen and to popularity."""
+    arrays, spec = model.catalogue.arrays, model.spec
+    line, newer = model.catalogue.timeline, data.timeline
+    assert line is not None  # checked before
+    size = spec.user_column.size
+    users = [np.repeat(np.arange(size), np.diff(t.start)) for t in (line, newer)]
+    items = np.concatenate([line.items, newer.items])
+    joined = Timeline.of(np.concatenate(users), items, None, size)
+    arrays["start"] = joined.start.astype(np.int64, copy=False)
+    arrays["seen"] = joined.items
+    counts = np.bincount(data.item, minlength=spec.item_column.size)
+    arrays["counts"] = arrays["counts"] + counts.astype(np.float32)

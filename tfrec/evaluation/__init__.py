@@ -5,7 +5,8 @@ are the whole public interface:
 
 - :class:`Evaluator` measures one model: ``Evaluator(test, protocol).evaluate(model)``;
 - protocols: :class:`FullRanking` (the default), :class:`EventRanking`,
-  :class:`SampledNegatives`, :class:`RatingPrediction`, :class:`BinaryClassification`;
+  :class:`InTurn`, :class:`SampledNegatives`, :class:`RatingPrediction`,
+  :class:`BinaryClassification`;
 - :class:`RankingCallback` measures after every epoch of ``fit``;
 - :func:`report` puts models side by side, simple ones among them;
 - :mod:`~tfrec.evaluation.plots` draws learning curves and recall over k;
@@ -18,6 +19,7 @@ from tfrec.evaluation.protocols import (
     BinaryClassification,
     EventRanking,
     FullRanking,
+    InTurn,
     Protocol,
     RatingPrediction,
     SampledNegatives,
@@ -31,6 +33,7 @@ __all__ = [
     "Evaluator",
     "EventRanking",
     "FullRanking",
+    "InTurn",
     "Protocol",
     "RankingCallback",
     "RatingPrediction",

@@ -10,6 +10,7 @@ from tfrec.evaluation.evaluator import Evaluator
 from tfrec.evaluation.protocols import (
     EventRanking,
     FullRanking,
+    InTurn,
     Protocol,
     RatingPrediction,
     SampledNegatives,
@@ -24,7 +25,7 @@ def _shown(protocol: Protocol) -> tuple[str, ...]:
     """What is logged when the caller names nothing; empty for all there is."""
     if isinstance(protocol, FullRanking):
         return ("recall", "ndcg")
-    one_relevant = isinstance(protocol, EventRanking | SampledNegatives)
+    one_relevant = isinstance(protocol, EventRanking | InTurn | SampledNegatives)
     return ("hit_rate", "ndcg") if one_relevant else ()
 
 
@@ -32,7 +33,7 @@ def monitored(protocol: Protocol) -> tuple[str, str]:
     """The number by which epochs are compared, and whether it is ``max`` or ``min``."""
     if isinstance(protocol, RatingPrediction):
         return "val_rmse", "min"
-    if isinstance(protocol, FullRanking | EventRanking | SampledNegatives):
+    if isinstance(protocol, FullRanking | EventRanking | InTurn | SampledNegatives):
         return f"val_ndcg@{max(protocol.cutoffs)}", "max"
     return "val_auc", "max"
 

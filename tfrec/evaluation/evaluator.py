@@ -8,12 +8,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from tfrec.evaluation import events, full, predictions, sampled
+from tfrec.evaluation import events, full, in_turn, predictions, sampled
 from tfrec.evaluation.pairs import Scorer
 from tfrec.evaluation.protocols import (
     BinaryClassification,
     EventRanking,
     FullRanking,
+    InTurn,
     Protocol,
     RatingPrediction,
     SampledNegatives,
@@ -87,6 +88,9 @@ class Evaluator:
         if isinstance(protocol, EventRanking):
             places = self._kept(model, lambda: events.Places(model, memory))
             return events.evaluate(name, data, protocol, places)
+        if isinstance(protocol, InTurn):
+            places = self._kept(model, lambda: events.Places(model, memory))
+            return in_turn.evaluate(name, model, data, protocol, places)
         scorer = self._kept(model, lambda: Scorer(model))
         if isinstance(protocol, SampledNegatives):
             return sampled.evaluate(name, data, protocol, self._asked, scorer)
@@ -95,7 +99,7 @@ class Evaluator:
         if isinstance(protocol, BinaryClassification):
             return predictions.binary(name, data, protocol, scorer)
         raise ValueError(
-            f"{protocol!r} is no protocol: use FullRanking, EventRanking, "
+            f"{protocol!r} is no protocol: use FullRanking, EventRanking, InTurn, "
             "SampledNegatives, RatingPrediction or BinaryClassification."
         )
 

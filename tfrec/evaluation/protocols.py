@@ -122,6 +122,37 @@ class EventRanking(Protocol):
         return "full ranking of the catalogue for each event, seen items ranked too"
 
 
+@dataclass(frozen=True)
+class InTurn(Protocol):
+    """The whole catalogue is ranked for each event at its time, and when it will come.
+
+    Events come in time order. Each is predicted from those before it, and then models
+    that have ``observe`` are shown it; no weight is learned. Hours are those from the
+    user's event before: a model that has ``next_hours`` predicts them, for the others
+    the user's mean in training stands. ``mae_hours`` is the mean absolute error.
+
+    Attributes:
+        k: Cutoff, or several.
+    """
+
+    k: int | tuple[int, ...] = 10
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _cutoffs(self.k))
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The cutoffs in ascending order."""
+        return _cutoffs(self.k)
+
+    def describe(self) -> str:
+        """One line for the caption of a table."""
+        return (
+            "full ranking of the catalogue for each event in turn, seen items ranked "
+            "too; hours to it from the user's event before"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class SampledNegatives(Protocol):
     """Each event's item is ranked among a few others (He et al. 2017, section 4.1).

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDTH = 1000  # of text that goes to no terminal: nothing is wrapped
-LOWER_IS_BETTER = ("rmse", "mae", "logloss", "weighted_loss")
+LOWER_IS_BETTER = ("rmse", "mae", "mae_hours", "logloss", "weighted_loss")
 NEITHER_IS_BETTER = ("popularity", "novelty", "gini", "coverage")
 AT_ONE_CUTOFF = ("recall", "ndcg", "mrr", "coverage", "novelty")
 AT_SEVERAL = ("recall", "ndcg")

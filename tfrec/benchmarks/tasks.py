@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfrec import datasets
+from tfrec.benchmarks.words import common_words, without_words
 from tfrec.data.interactions import Interactions
 from tfrec.errors import did_you_mean
 from tfrec.evaluation.protocols import (
@@ -136,22 +137,40 @@ def movielens_1m_long(data_dir: str | Path | None) -> Task:
     )
 
 
-def amazon_sports(data_dir: str | Path | None) -> Task:
-    """Amazon Sports, 10,000 users drawn with seed 0, each one's last event for test."""
+def amazon_sports(data_dir: str | Path | None, users: int = 10_000) -> Task:
+    """Amazon Sports, users drawn with seed 0, each one's last event for test."""
     data = datasets.load("amazon/sports", data_dir, history=10)
-    users = data.spec.user_column
-    everybody = np.arange(users.first, users.size)
-    chosen = np.random.default_rng(0).choice(everybody, 10_000, replace=False)
+    column = data.spec.user_column
+    everybody = np.arange(column.first, column.size)
+    chosen = np.random.default_rng(0).choice(everybody, users, replace=False)
     data = data.take(np.isin(data.user, chosen))
     train, valid, test = data.split("leave_last_out")
     return Task(
-        title="Amazon Sports, 10,000 drawn users, leave last out",
+        title=f"Amazon Sports, {users:,} drawn users, leave last out",
         spec=data.spec,
         train=train,
         test=test,
         protocol=SampledNegatives(k=10, negatives=99),
         metrics=("hit_rate@10", "ndcg@10"),
         valid=valid,
+    )
+
+
+def amazon_sports_last(data_dir: str | Path | None) -> Task:
+    """Amazon Sports, 12,000 users drawn with seed 0, one training example of each.
+
+    As in the papers of DIN and DIEN: the event before the held-out ones is the
+    example, and those before it are its history and nothing else.
+    """
+    task = amazon_sports(data_dir, users=12_000)
+    line = task.train.timeline
+    last = np.zeros(len(task.train), bool)
+    last[line.order[line.start[1:][np.diff(line.start) > 0] - 1]] = True
+    past = task.train.take(~last)
+    return dataclasses.replace(
+        task,
+        title=f"{task.title}, one example of each",
+        train=task.train.take(last, past=past),
     )
 
 
@@ -473,14 +492,21 @@ def movielens_1m_known_plots(data_dir: str | Path | None) -> Task:
 
 
 def _by_plots(task: Task) -> Task:
+    """Words that a tenth of the plots share are left out, as stop words were by CDL."""
     spec = task.spec.select("user_id", "plot")
+    common = common_words(task.train.with_spec(spec), "plot", 0.1)
+
+    def told(data: Interactions) -> Interactions:
+        return without_words(data.with_spec(spec), "plot", common)
+
+    train = told(task.train)
     return dataclasses.replace(
         task,
         title=task.title.replace("text and genres", "plots"),
-        spec=spec,
-        train=task.train.with_spec(spec),
-        test=task.test.with_spec(spec),
-        valid=task.valid and task.valid.with_spec(spec),
+        spec=train.spec,
+        train=train,
+        test=told(task.test),
+        valid=task.valid and told(task.valid),
     )
 
 
@@ -558,6 +584,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_1m_histories": movielens_1m_histories,
     "movielens_1m_long": movielens_1m_long,
     "amazon_sports": amazon_sports,
+    "amazon_sports_last": amazon_sports_last,
     "movielens_100k_top100": movielens_100k_top100,
     "movielens_histories": movielens_histories,
     "movielens_genres": movielens_genres,

@@ -100,6 +100,19 @@ def test_the_winner_trains_on_and_never_gets_worse(tuner, parts):
     assert evaluator.evaluate(kept)["ndcg@5"] == pytest.approx(row["score"])
 
 
+def test_a_winner_that_gets_no_better_is_as_it_was(parts, tmp_path):
+    """Of a model whose metric is made by the first step of ``fit``."""
+    given = {"trials": 1, "epochs": 1, "batch_size": 256, "protocol": FullRanking(k=5)}
+    search = Tuner("matrix_factorization", *parts, tmp_path / "search", **given)
+    search.search()
+    before = [w.numpy() for w in search.best_model().trainable_weights]
+    make = search.build
+    search.build = lambda config: _with(make(config), keras.optimizers.SGD(0.0))
+    kept = search.best_model(further_epochs=1)
+    for one, other in zip(before, kept.trainable_weights, strict=True):
+        np.testing.assert_array_equal(one, other.numpy())
+
+
 def _with(model, optimizer):
     model.compile(optimizer)
     return model

@@ -176,7 +176,7 @@ class Tuner:
         if further_epochs:
             kept = Kept(self.objective, self.mode, trial.score)
             self.fit(model, [*self.callbacks(), kept], epochs=further_epochs)
-            model.set_weights(kept.weights)
+            kept.restore()
         return model
 
     def build(self, config: Any) -> Recommender:
@@ -252,10 +252,20 @@ class Kept(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """The weights that training begins with."""
-        self.weights = self.model.get_weights()
+        self._keep()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Better weights take the place."""
         score = (logs or {})[self.monitor]
         if self.sign * score > self.sign * self.best:
-            self.best, self.weights = score, self.model.get_weights()
+            self.best = score
+            self._keep()
+
+    def restore(self) -> None:
+        """Gives the model what is remembered."""
+        for variable, value in self.weights:
+            variable.assign(value)
+
+    def _keep(self) -> None:
+        # By variable: training adds those of its metrics to the model's weights.
+        self.weights = [(v, v.numpy()) for v in self.model.weights]

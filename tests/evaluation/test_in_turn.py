@@ -16,12 +16,10 @@ def parts(data):
 
 def gaps(parts, events):
     """Hours since each user's event before, and the mean ones of training."""
-    train, valid, test = parts
-    found = []
-    everything = [p for p in (train, valid, test)]
+    train, found = parts[0], []
     user, time = (
-        np.concatenate([getattr(p, n) for p in everything])
-        for n in ("user", "timestamp")
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("user", "timestamp")
     )
     for u, t, row in events:
         earlier = time[:row][user[:row] == u]

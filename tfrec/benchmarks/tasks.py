@@ -17,6 +17,7 @@ from tfrec.evaluation.protocols import (
     BinaryClassification,
     EventRanking,
     FullRanking,
+    InTurn,
     Protocol,
     RatingPrediction,
     SampledNegatives,
@@ -310,6 +311,44 @@ def cross_domain(data_dir: str | Path | None) -> Task:
     )
 
 
+def food_kitchen_in_turn(data_dir: str | Path | None) -> Task:
+    """Amazon Food and Kitchen, users and items of ten events or more, cut in time.
+
+    The last tenth for test, 5 % before for validation, each event in its turn. Times
+    are days.
+    """
+    data = _core(datasets.load("amazon/food-kitchen", data_dir), 10)
+    train, valid, test = data.split("temporal", valid=0.05, test=0.1)
+    return Task(
+        title=f"Amazon Food and Kitchen, {len(data):,} events of users and items of "
+        "ten or more, one cut in time, 85/5/10",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=InTurn(k=20),
+        metrics=("mrr@20", "hit_rate@20", "mae_hours"),
+        valid=valid,
+    )
+
+
+def _core(data: Interactions, least: int) -> Interactions:
+    """Ids and times of the users and items that have ``least`` events of each other."""
+    kept, size = np.arange(len(data)), -1
+    while size != len(kept):
+        size = len(kept)
+        for ids in (data.user, data.item):
+            kept = kept[np.bincount(ids[kept])[ids[kept]] >= least]
+    spec, columns = data.spec, {}
+    for old, ids in ((spec.user_column, data.user), (spec.item_column, data.item)):
+        left, place = np.unique(ids[kept], return_inverse=True)
+        new = dataclasses.replace(old, vocabulary=tuple(old.raw[left].tolist()))
+        spec = spec.select(spec.user, spec.item).replace(new)
+        columns[old.name] = (place + new.first).astype(np.int32)
+    time = str(spec.timestamp)
+    columns[time] = data.columns[time][kept]
+    return Interactions(spec, columns, name=data.name)
+
+
 def movielens_histories(data_dir: str | Path | None) -> Task:
     """MovieLens, each user's last event; the forty events before."""
     data = datasets.load("movielens", data_dir, history=40)
@@ -600,6 +639,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "gowalla": gowalla,
     "lastfm_graph": lastfm_graph,
     "cross_domain": cross_domain,
+    "food_kitchen_in_turn": food_kitchen_in_turn,
     "rsc15": rsc15,
     "diginetica": diginetica,
     "movielens_1m_ratings": movielens_1m_ratings,

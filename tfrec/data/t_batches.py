@@ -50,33 +50,48 @@ class TBatches(View):
                 "what follows what is told by time, of all events together: load them "
                 "into memory, with a timestamp."
             )
-        spec = source.spec
-        rows = in_time(source)
-        if not len(rows):
-            raise ValueError(
-                f"{source.name} has no event of a known user and a known item: load it "
-                "with the spec of its vocabularies."
-            )
-        user, item = source.user[rows], source.item[rows]
-        number, first = t_batches(user, item), firsts(user)
-        order = np.argsort(number, kind="stable")
-        rows, first = rows[order], first[order]
-        begin = cuts(number[order], batch_size)
-        names = [spec.user, spec.item, str(spec.timestamp)]
-        names += [spec.label] if spec.label else []
-        held = {name: tf.constant(source.columns[name][rows]) for name in names}
-        for name in names[:2]:
-            held[f"{name}/index"] = held.pop(name)
-        held[FIRST] = tf.constant(first)
-        bounds, steps = tf.constant(np.append(begin, len(rows))), len(begin)
+        columns_of, bounds = arranged(source, batch_size)
+        held = {name: tf.constant(values) for name, values in columns_of.items()}
+        ends, steps = tf.constant(bounds), len(bounds) - 1
 
         def batch(step: tf.Tensor) -> dict[str, tf.Tensor]:
-            low, high = bounds[step], bounds[step + 1]
+            low, high = ends[step], ends[step + 1]
             features = {name: values[low:high] for name, values in held.items()}
             features[FRESH] = tf.fill([high - low], step == 0)
             return features
 
         return finish(tf.data.Dataset.range(steps).map(batch), None, steps)
+
+
+def arranged(
+    source: Interactions, batch_size: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The events of known ids, batch after batch.
+
+    Returns:
+        The features of :class:`TBatches` but for ``fresh``, ``(n,)`` each, and where
+        batches begin, ``(batches + 1,)``, with the end of the last.
+
+    Raises:
+        ValueError: There are no such events.
+    """
+    spec, rows = source.spec, in_time(source)
+    if not len(rows):
+        raise ValueError(
+            f"{source.name} has no event of a known user and a known item: load it "
+            "with the spec of its vocabularies."
+        )
+    user, item = source.user[rows], source.item[rows]
+    number, first = t_batches(user, item), firsts(user)
+    order = np.argsort(number, kind="stable")
+    names = [str(spec.timestamp), *([spec.label] if spec.label else [])]
+    features = {name: source.columns[name][rows[order]] for name in names}
+    features |= {
+        f"{spec.user}/index": user[order],
+        f"{spec.item}/index": item[order],
+        FIRST: first[order],
+    }
+    return features, np.append(cuts(number[order], batch_size), len(rows))
 
 
 def in_time(data: Interactions) -> np.ndarray:

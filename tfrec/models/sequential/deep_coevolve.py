@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data.t_batches import FIRST, FRESH, TBatches, in_time
+from tfrec.data.t_batches import FIRST, FRESH, TBatches, arranged, in_time
 from tfrec.layers.embedding import table
 from tfrec.losses import weighted_mean
 from tfrec.models.baselines._taken import first_known
@@ -314,8 +315,9 @@ class DeepCoevolve(BatchLoss, Timed):
                 "what the states have seen of their user or item, and states do not go "
                 "back: leave them out with data.take(...), or train anew."
             )
-        for features in TBatches().batches(data, 4096):
-            self._advance(features)
+        columns, bounds = arranged(data, 4096)
+        for low, high in pairwise(bounds):
+            self._advance({n: tf.constant(v[low:high]) for n, v in columns.items()})
         remember(self, data)
         self.clock.last.assign(
             max(int(self.clock.last.numpy()), first + int(time.max()))
@@ -323,7 +325,9 @@ class DeepCoevolve(BatchLoss, Timed):
 
     def _advance(self, features: Tensors) -> None:
         if not hasattr(self, "_step_graph"):
-            self._step_graph = tf.function(self._move, reduce_retracing=True)
+            self._step_graph = tf.function(
+                self._move, reduce_retracing=True, autograph=False
+            )
         self._step_graph(features)
 
     def _move(self, features: Tensors) -> None:

@@ -120,6 +120,7 @@ def test_a_step_of_one_layer(model, batch, check_step, number):
     b, size = numbers(batch), model.text.size
     real = b["movie_id/index"] > 0
     x = bags(b["title/index"][real], size)
+    codes = encode(weights_of(model), x, DEPTH)
     seed, rate = model.step_seed(), SETTINGS["noise"]
     if number:
         x = encode(weights_of(model), x, number)
@@ -137,6 +138,8 @@ def test_a_step_of_one_layer(model, batch, check_step, number):
     weights = stack_weights(model.network)
     check_step(model, (batch,), weights, loss, others_than(number, weights))
     np.testing.assert_array_equal(model.user_factors, users)  # its turn comes later
+    started = model.item_factors.numpy()[b["movie_id/index"][real]]
+    np.testing.assert_allclose(started, codes, rtol=1e-4)
 
 
 def test_evaluate_is_the_objective_without_noise(model, batch):

@@ -180,7 +180,7 @@ class _Collaborative(BatchLoss, FactorScorer, Recommender):
 
     def _solve_users(self, batch: Tensors) -> None:
         """``u = (b V'V + (a - b) sum of v v' + lambda_u I)^-1 a sum of v``."""
-        user, others = _real(batch[f"{self.spec.user}/index"], batch["items"])
+        user, others = real_rows(batch[f"{self.spec.user}/index"], batch["items"])
         penalty = self.config.lambda_u
         solved = self._solved(others, self.item_factors, penalty, None)
         self.user_factors.scatter_update(tf.IndexedSlices(solved, user))
@@ -188,7 +188,7 @@ class _Collaborative(BatchLoss, FactorScorer, Recommender):
     def _solve_items(self, batch: Tensors) -> None:
         """The same with ``lambda_v (v - code)`` for a penalty."""
         keys = (f"{self.spec.item}/index", "users", f"{self.text.name}/index")
-        item, others, tokens = _real(*(batch[key] for key in keys))
+        item, others, tokens = real_rows(*(batch[key] for key in keys))
         code = tf.stop_gradient(self.read(tokens))
         penalty = self.config.lambda_v
         solved = self._solved(others, self.user_factors, penalty, code)
@@ -223,8 +223,8 @@ class _Collaborative(BatchLoss, FactorScorer, Recommender):
         """The negated log likelihood, by item, of the items and users of a batch."""
         config, text = self.config, f"{self.text.name}/index"
         keys = (f"{self.spec.item}/index", "users", text)
-        item, others, tokens = _real(*(features[key] for key in keys))
-        (user,) = _real(features[f"{self.spec.user}/index"])
+        item, others, tokens = real_rows(*(features[key] for key in keys))
+        (user,) = real_rows(features[f"{self.spec.user}/index"])
         code, losses = self.content(tokens, config.noise if training else 0.0)
         vectors = tf.gather(self.item_factors, item)
         losses += config.lambda_v / 2 * tf.reduce_sum((vectors - code) ** 2, axis=1)
@@ -256,6 +256,6 @@ class _Collaborative(BatchLoss, FactorScorer, Recommender):
         return taken + b / 2 * tf.reduce_sum(vectors * tf.matmul(vectors, gram), axis=1)
 
 
-def _real(rows: tf.Tensor, *others: tf.Tensor) -> list[tf.Tensor]:
+def real_rows(rows: tf.Tensor, *others: tf.Tensor) -> list[tf.Tensor]:
     """Rows of a batch that are no padding, and what stands beside them."""
     return [tf.boolean_mask(part, rows > 0) for part in (rows, *others)]

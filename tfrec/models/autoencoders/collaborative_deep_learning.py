@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import tensorflow as tf
 
+from tfrec import keras
 from tfrec.layers.denoising import (
     StackedAutoencoder,
     counted,
@@ -16,6 +17,7 @@ from tfrec.layers.denoising import (
 from tfrec.models.autoencoders._collaborative import (
     _Collaborative,
     _CollaborativeConfig,
+    real_rows,
 )
 from tfrec.models.autoencoders._layerwise import Layerwise, check_layers
 from tfrec.models.config import Tune
@@ -39,7 +41,8 @@ class CollaborativeDeepLearning(Layerwise, _Collaborative):
 
     A batch holds some users and some items: the users are solved for, then the items,
     then the network takes one step. In an epoch everybody has a turn. Before, the
-    network's layers are trained one by one; see ``pretrain_epochs``. An item that
+    network's layers are trained one by one (``pretrain_epochs``), and the factors of
+    items start at the codes that they come to. An item that
     nobody took, also one that is new and has a text alone, has the vector f_e(X_cj).
     The loss is the objective divided by the items.
 
@@ -109,6 +112,16 @@ class CollaborativeDeepLearning(Layerwise, _Collaborative):
         code = self.network.encode(given)
         error = squared_error(self.network.decode(code), words)
         return tf.cast(code, tf.float32), self.config.lambda_n / 2 * error
+
+    def train_step(self, data: Any) -> Tensors:
+        """One step; while layers are trained, item factors follow their codes."""
+        if self.layer is not None:
+            batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+            keys = (f"{self.spec.item}/index", f"{self.text.name}/index")
+            item, tokens = real_rows(*(batch[key] for key in keys))
+            code = tf.IndexedSlices(self.read(tokens), item)
+            self.item_factors.scatter_update(code)
+        return super().train_step(data)
 
     def layer_loss(self, number: int, features: Tensors) -> tf.Tensor:
         """The weighted error of one layer on the items of a batch."""

@@ -352,3 +352,90 @@ def test_observed_ratings_are_checked(data, randomise):
     with pytest.raises(ValueError, match=r"outside rating_range \[1, 5\]"):
         model.observe(wrong)
     np.testing.assert_array_equal(model(batch(data)), before)
+
+
+# Served, with the newest ratings
+
+
+@pytest.fixture(scope="module")
+def served(data, randomise, tmp_path_factory):
+    """A model of the first half; three users' ratings of the step after it."""
+    past, newer = halves(data)
+    model = make(past, randomise)
+    path = tmp_path_factory.mktemp("served") / "rrn"
+    model.export(path)
+    return model, newer, serving.load(path)
+
+
+def ask(served, users, items, ratings, seconds, k=30, exclude=None):
+    return served.signatures["observe"](
+        user_id=tf.constant(users),
+        movie_id=tf.constant(items),
+        ratings=tf.constant(ratings, tf.float32),
+        seconds=tf.constant(seconds, tf.int64),
+        k=tf.constant(k),
+        exclude=tf.constant(exclude or [[""]] * len(users)),
+    )
+
+
+def test_served_the_newest_ratings_move_the_user_on(served, data, randomise):
+    """As if the model had observed them; only the items stay as they were exported."""
+    model, newer, signatures = served
+    rows = [np.flatnonzero(newer.user == user)[:n] for user, n in ((2, 1), (5, 3))]
+    when = int(newer.timestamp.max()) + 30 * DAY
+    names = [newer.raw("movie_id")[r].tolist() for r in rows]
+    names = [[*row, "never seen", "", ""][:4] for row in names]
+    ratings = [[*newer.label[r], 3, 0, 0][:4] for r in rows]
+    users = [newer.raw("user_id")[r[0]] for r in rows]
+    found = ask(signatures, users, names, ratings, [when] * 2)
+    twin = make(halves(data)[0], randomise)
+    both = newer.take(np.concatenate(rows))
+    both.columns["timestamp"] = np.full(len(both), when)
+    twin.observe(both)
+    query = {"user_id": tf.constant(users)}
+    scores = tf.matmul(
+        twin.query_embedding(query), model.catalogue_state()["item"], transpose_b=True
+    )
+    column = data.spec.item_column
+    for row, score in enumerate(scores.numpy()):
+        best = np.argsort(-score, kind="stable")
+        expected = [column.vocabulary[place] for place in best]
+        assert [i.decode() for i in found["item_id"].numpy()[row]] == expected
+        np.testing.assert_allclose(found["score"][row], score[best], rtol=1e-4)
+    before = signatures.recommend({"user_id": users}, k=30).score
+    assert np.abs(before - found["score"]).max() > 0.01
+
+
+def test_served_no_rating_is_no_step(served):
+    _, newer, signatures = served
+    when = int(newer.timestamp.max())
+    users, nothing = ["u1", "u2"], [["", ""], ["never seen", ""]]
+    found = ask(signatures, users, nothing, np.zeros((2, 2)), [when] * 2)
+    plain = signatures.recommend({"user_id": users}, k=30)
+    np.testing.assert_allclose(found["score"], plain.score, rtol=1e-4)
+
+
+def test_served_a_stranger_who_rates_is_cold_no_more(served):
+    _, newer, signatures = served
+    when = [int(newer.timestamp.max())] * 2
+    items = [["m3", "m4"], ["", ""]]
+    found = ask(signatures, ["nobody", "else"], items, [[5, 1], [0, 0]], when, k=3)
+    assert found["cold"].numpy().tolist() == [False, True]
+    without = ask(
+        signatures, ["nobody"], [["m3"]], [[5]], when[:1], k=29, exclude=[["m3"]]
+    )
+    assert b"m3" not in without["item_id"].numpy()
+
+
+@pytest.mark.parametrize(
+    ("ratings", "seconds", "k", "message"),
+    [
+        ([[5.0]], [0], 3, "ratings has not the shape of movie_id"),
+        ([[5.0, np.nan]], [0], 3, "ratings holds what is no number"),
+        ([[5.0, 1.0]], [0, 0], 3, "need one row for each user"),
+        ([[5.0, 1.0]], [0], 31, "k is not between 1 and the 30 items"),
+    ],
+)
+def test_served_what_cannot_be_asked_is_refused(served, ratings, seconds, k, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        ask(served[2], ["u1"], [["m1", "m2"]], ratings, seconds, k)

@@ -16,6 +16,7 @@ from tfrec.models.rank import Wanted, rank
 from tfrec.serving.audience import AudienceQuery
 from tfrec.serving.examples import parser
 from tfrec.serving.live import Advance
+from tfrec.serving.observe import Observe
 
 Tensors = dict[str, tf.Tensor]
 Specs = dict[str, Any]
@@ -56,6 +57,10 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
     ``advance``, of models that carry a state from item to item, takes a raw item id,
     ``session_state`` and ``session_version`` and returns, beside the answer, both after
     the item; see :class:`tfrec.serving.live.Advance`.
+
+    ``observe``, of models that keep what users rated, takes raw user ids and what they
+    rated since and returns the answer after it; see
+    :class:`tfrec.serving.observe.Observe`.
 
     ``audience`` takes raw item columns and ``k`` and returns ``user_id`` and ``score``
     ``(batch, k)``: the users nearest by cosine.
@@ -137,6 +142,14 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
             return live(values, vectors, popularity.read_value(), ids.read_value())
 
         signatures["advance"] = _trace(advance, live.inputs)
+    if hasattr(model, "scores_after"):
+        newest = Observe(model, lookup)
+
+        def observe(**values: tf.Tensor) -> Tensors:
+            known = popularity.read_value(), strangers.read_value(), ids.read_value()
+            return newest(values, state(), *known)
+
+        signatures["observe"] = _trace(observe, newest.inputs)
     module = tf.Module(name="servable")
     if audience:
         module.audience = AudienceQuery(model)

@@ -13,6 +13,7 @@ from tfrec.data.examples import serialise
 from tfrec.features import PADDING
 from tfrec.models.base import Recommender
 from tfrec.serving.live import STATE, VERSION
+from tfrec.serving.observe import RATINGS, WHEN
 
 ROWS, K = 2, 10
 
@@ -41,7 +42,10 @@ def write_warmup(
             request.model_spec.signature_name = signature
             ((specs,), _) = function.structured_input_signature
             for key, spec in specs.items():
-                tensor = tf.make_tensor_proto(values[key], spec.dtype)
+                value = values[key]
+                if spec.shape.rank == 2 and np.ndim(value) == 1:  # lists of ids
+                    value = value[:, None]
+                tensor = tf.make_tensor_proto(value, spec.dtype)
                 request.inputs[key].CopyFrom(tensor)
             writer.write(log.SerializeToString())
 
@@ -61,6 +65,8 @@ def _values(model: Recommender) -> dict[str, Any]:
         "candidates": np.full((ROWS, 1), PADDING[item.dtype], object),
         "within": np.full((ROWS, 1), "", object),
         "examples": serialise(columns),
+        RATINGS: np.zeros((ROWS, 1), np.float32),
+        WHEN: np.zeros(ROWS, np.int64),
         STATE: np.zeros((ROWS, 0), np.float32),
         VERSION: "",
     }

@@ -133,9 +133,15 @@ class StepStates(keras.layers.Layer):
         own = tf.gather(keys, places)
         last = tf.gather(keys, tf.maximum(places - 1, 0))
         new = (last // SPAN != own // SPAN) | (places == 0)
-        moments = [own % SPAN, tf.where(new, own, last) % SPAN]
-        tau = [tf.cast(m, tf.float32) / tf.maximum(period, 1.0) for m in moments]
-        return rated + tf.stack([tf.cast(new, tf.float32), *tau], 1) @ self.moment
+        last = tf.where(new, own, last)
+        return rated + self._moments(new, own % SPAN, last % SPAN, period)
+
+    def _moments(
+        self, new: tf.Tensor, now: tf.Tensor, last: tf.Tensor, period: tf.Tensor
+    ) -> tf.Tensor:
+        """``W [1_new, tau_t, tau_(t-1)]`` of ``(n,)`` steps: ``(n, units)``."""
+        tau = [tf.cast(m, tf.float32) / tf.maximum(period, 1.0) for m in (now, last)]
+        return tf.stack([tf.cast(new, tf.float32), *tau], axis=1) @ self.moment
 
     def call(self, rows: tf.Tensor, period: tf.Tensor) -> tf.Tensor:
         """States of ``(n,)`` rows before their first step and after every one.
@@ -163,6 +169,44 @@ class StepStates(keras.layers.Layer):
         states = self(distinct, period)
         passed = self.before(rows, steps) - self.before(rows, 0)
         return tf.gather_nd(states, tf.stack([which, passed], axis=1))
+
+    def after(
+        self,
+        rows: tf.Tensor,
+        steps: tf.Tensor,
+        others: tf.Tensor,
+        x: tf.Tensor,
+        period: tf.Tensor,
+    ) -> tf.Tensor:
+        """States after one step more than there are, which is not kept.
+
+        Args:
+            rows: ``(n,)`` whose.
+            steps: ``(n,)`` int64; a step before the last is taken for the last.
+            others: ``(n, any)`` with whom, 0 is padding; nobody at all is no step.
+            x: ``(n, any)`` float32 ratings.
+            period: Scalar float32, steps of the training period.
+
+        Returns:
+            ``(n, units)``.
+        """
+        there = tf.cast(others > 0, tf.float32)
+        rated = tf.gather(self.kernel, others) * (x * there)[..., None]
+        count = tf.reduce_sum(there, axis=1)
+        root = tf.math.rsqrt(tf.maximum(count, 1.0))[:, None]
+        low, high = self.before(rows, 0), self.before(rows, SPAN)
+        last = tf.gather(self.arrays[0].values, tf.maximum(high - 1, 0)) % SPAN
+        last = tf.where(low == high, steps, last)
+        y = tf.reduce_sum(rated, axis=1) * root
+        y += self._moments(low == high, tf.maximum(steps, last), last, period)
+        places = tf.ragged.range(low, high)
+        stored = places.with_flat_values(self.inputs(places.flat_values, period))
+        more = tf.RaggedTensor.from_tensor(y[:, None], ragged_rank=1)
+        whole = tf.concat([stored, more], axis=1).to_tensor()
+        after = self.network(tf.ensure_shape(whole, [None, None, self.units]))
+        passed = high - low + tf.cast(count > 0, tf.int32)
+        states = tf.pad(after, [[0, 0], [1, 0], [0, 0]])
+        return tf.gather(states, passed, batch_dims=1)
 
     def every(self, rows: tf.Tensor, period: tf.Tensor) -> tf.Tensor:
         """All states of ``(n,)`` rows, row after row: ``(n + steps, units)``."""

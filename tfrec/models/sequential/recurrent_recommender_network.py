@@ -48,7 +48,8 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
 
     States depend on weights and ratings alone. :meth:`observe` appends ratings, and all
     answers move on without training. The exported model holds the ratings, the users'
-    states are made of them when they are asked for, and those of items at the export.
+    states are made of them when they are asked for, and those of items at the export;
+    its signature ``observe`` takes a user's newest ratings with the query.
 
     Differs from the paper: instead of one side's weights at a time, with the other's
     states fixed, a step of Adam goes down both at once; a batch is what a group of
@@ -214,9 +215,12 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
         user = inputs[self.spec.user]
         moved = self.moved(0, user, self.step(inputs[SECONDS]))
         factors, bias = self.user_table(user), self.user_bias(user)
+        return self._of_user(moved, user), self._penalty(factors, bias, moved)
+
+    def _of_user(self, moved: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+        factors, bias = self.user_table(user), self.user_bias(user)
         own = bias + tf.cast(self.mean, bias.dtype)
-        vector = tf.concat([moved, factors, own, tf.ones_like(own)], axis=1)
-        return vector, self._penalty(factors, bias, moved)
+        return tf.concat([moved, factors, own, tf.ones_like(own)], axis=1)
 
     def item_side(self, inputs: Tensors) -> Side:
         """``[A_m m + a_m, q, 1, b_j]``: ``(batch, 2 dim + 2)``."""
@@ -259,6 +263,34 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
     def _places(self, items: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Rows of ``moved`` that hold items before a step."""
         return self.sides[1].before(items, step) + items - self.spec.item_column.first
+
+    def scores_after(
+        self,
+        user: tf.Tensor,
+        items: tf.Tensor,
+        ratings: tf.Tensor,
+        seconds: tf.Tensor,
+        state: Tensors,
+    ) -> tf.Tensor:
+        """Scores of all items after one step more of users, which is not kept.
+
+        Args:
+            user: ``(batch,)`` user indices.
+            items: ``(batch, any)`` indices of what they rated in it; padding and
+                unknown items change nothing.
+            ratings: ``(batch, any)`` float32.
+            seconds: ``(batch,)`` int64, when.
+            state: What :meth:`catalogue_state` returned.
+
+        Returns:
+            ``(batch, items)`` float32.
+        """
+        items = tf.where(items >= first_known(self.spec.item_column), items, 0)
+        x = (ratings - self.mean) / self.spread
+        step = self.step(seconds)
+        moved = self.sides[0].after(user, step, items, x, self.period)
+        query = tf.cast(self._of_user(self.affine[0](moved), user), tf.float32)
+        return tf.matmul(query, state["item"], transpose_b=True)
 
     def catalogue_scores(self, features: Tensors, state: Tensors) -> tf.Tensor:
         """A product with all items, as they were when each query is asked."""

@@ -18,13 +18,13 @@ from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.factorization._ratings import SECONDS, Timed, check_timestamp, times
 from tfrec.models.families import BatchLoss, Tensors, cosine_to_all
+from tfrec.models.sequential import _rayleigh as rayleigh
 from tfrec.models.sequential._coevolving import CoevolvingStates
 from tfrec.models.sequential._observed import check_observed, remember
+from tfrec.models.sequential._rayleigh import HOUR
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
-
-HOUR = 3_600
 
 
 class DeepCoevolve(BatchLoss, Timed):
@@ -151,23 +151,18 @@ class DeepCoevolve(BatchLoss, Timed):
         self.clock.fit(times(data))
         rows = in_time(data)
         user, time = data.user[rows], times(data)[rows] - int(self.clock.first.numpy())
-        order = np.argsort(user, kind="stable")
-        gaps = np.diff(time[order])[np.diff(user[order]) == 0].astype(np.float64)
-        gaps = np.maximum(gaps, 1.0) if len(gaps) else np.array([24.0 * HOUR])
+        gaps, size = rayleigh.waits(user, time), data.spec.user_column.size
         unit = max(gaps.mean(), self.config.resolution * HOUR)
         self.unit.assign(unit)
         # One expected event in the time between two, over all items.
         squares = np.mean((gaps / unit) ** 2) / 2 * self._known(1)
         self.constant.assign(-math.log(squares))
+        begin, end = rayleigh.presence(user, time, size)
+        self.begin.assign(begin)
+        self.end.assign(end)
         if data.spec.label is not None:
             self.label_mean.assign(float(data.label.mean()))
             self.label_spread.assign(float(data.label.std()) or 1.0)
-        last = np.zeros(data.spec.user_column.size, np.int64)
-        np.maximum.at(last, user, time)
-        first = last.copy()
-        np.minimum.at(first, user, time)
-        self.begin.assign(first)
-        self.end.assign(last)
 
     def _known(self, side: int) -> int:
         """How many users (0) or items (1) there are."""
@@ -194,16 +189,11 @@ class DeepCoevolve(BatchLoss, Timed):
     def log_intensity(self, exponent: tf.Tensor, elapsed: tf.Tensor) -> tf.Tensor:
         """``log lambda``; shorter times than the resolution are as long as it is."""
         shortest = self.config.resolution * HOUR / self.unit
-        return exponent + tf.math.log(tf.maximum(elapsed, shortest))
-
-    def cumulative(self, exponent: tf.Tensor, elapsed: tf.Tensor) -> tf.Tensor:
-        """``-log S``, the integral of lambda."""
-        return tf.exp(exponent) * tf.square(elapsed) / 2
+        return rayleigh.log_intensity(exponent, tf.maximum(elapsed, shortest))
 
     def expected_hours(self, exponent: tf.Tensor) -> tf.Tensor:
-        """``sqrt(pi / (2 exp(exponent)))`` in hours."""
-        hours = self.unit / HOUR
-        return math.sqrt(math.pi / 2) * tf.exp(-exponent / 2) * hours
+        """The expected time in hours."""
+        return rayleigh.expected(exponent) * self.unit / HOUR
 
     def bias(self, items: tf.Tensor) -> tf.Tensor:
         """``b`` of ``(n,)`` items."""
@@ -227,29 +217,24 @@ class DeepCoevolve(BatchLoss, Timed):
         f, g = self.users(user), self.items(item)
         ours, theirs = self.users.times(user), self.items.times(item)
         b = self.bias(item)
-        exponent, elapsed = (
-            tf.reduce_sum(f * g, axis=1) + b,
-            self.elapsed(now, ours, theirs),
-        )
-        met = self.cumulative(exponent, elapsed) - self.log_intensity(exponent, elapsed)
+        exponent = tf.reduce_sum(f * g, axis=1) + b
+        elapsed = self.elapsed(now, ours, theirs)
+        met = rayleigh.cumulative(exponent, elapsed)
+        met -= self.log_intensity(exponent, elapsed)
 
-        others = self._drawn(1)
-        exponent = tf.matmul(f, self.items(others), transpose_b=True)
-        exponent += self.bias(others)
-        elapsed = self.elapsed(
-            now[:, None], ours[:, None], self.items.times(others)[None]
-        )
-        real = others[None] != item[:, None]
-        survived = self._scaled(1, exponent, elapsed, real)
+        rows = self._drawn(1)
+        exponent = tf.matmul(f, self.items(rows), transpose_b=True) + self.bias(rows)
+        when = now[:, None]
+        elapsed = self.elapsed(when, ours[:, None], self.items.times(rows))
+        survived = self._scaled(1, exponent, elapsed, rows != item[:, None])
 
-        others = self._drawn(0)
-        exponent = tf.matmul(g, self.users(others), transpose_b=True) + b[:, None]
-        elapsed = self.elapsed(
-            now[:, None], theirs[:, None], self.users.times(others)[None]
+        rows = self._drawn(0)
+        exponent = tf.matmul(g, self.users(rows), transpose_b=True) + b[:, None]
+        elapsed = self.elapsed(when, theirs[:, None], self.users.times(rows))
+        real = (tf.gather(self.begin, rows) < when) & (
+            when <= tf.gather(self.end, rows)
         )
-        begin, end = tf.gather(self.begin, others), tf.gather(self.end, others)
-        real = (others[None] != user[:, None]) & (begin[None] < now[:, None])
-        real &= now[:, None] <= end[None]
+        real &= rows != user[:, None]
         awaited = self._scaled(0, exponent, elapsed, real)
 
         losses = tf.where(features[FIRST], 0.0, met + survived) + awaited
@@ -277,7 +262,7 @@ class DeepCoevolve(BatchLoss, Timed):
         self, side: int, exponent: tf.Tensor, elapsed: tf.Tensor, real: tf.Tensor
     ) -> tf.Tensor:
         """The sum over all rows of a side, from the drawn ones: ``(batch,)``."""
-        parts = tf.where(real, self.cumulative(exponent, elapsed), 0.0)
+        parts = tf.where(real, rayleigh.cumulative(exponent, elapsed), 0.0)
         return tf.reduce_mean(parts, axis=1) * self._known(side)
 
     def _keep(self, features: Tensors, f: tf.Tensor, g: tf.Tensor) -> None:

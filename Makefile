@@ -14,7 +14,7 @@ EXTRAS ?= dev
 # Two processes; what one has left to do the other takes.
 PYTEST ?= -n 2 --dist worksteal
 
-.PHONY: demo test test-ann lint types bench notebooks saved_models help
+.PHONY: demo test test-ann lint types bench docs notebooks saved_models help
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
 	@echo "make notebooks     runs them and writes their outputs; NAMES=tuning for one"
 	@echo "make saved_models  trains and exports the sample models again"
+	@echo "make docs          the site, in build/site: README, notebooks, reference"
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tfrec demo
@@ -52,6 +53,10 @@ notebooks: $(VENV)/dev.stamp
 saved_models: $(VENV)/dev.stamp
 	$(BIN)/python saved_models/make.py
 
+# The site: README, notebooks and the reference, which is made of the docstrings.
+docs: $(VENV)/docs.stamp
+	DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --site-dir build/site
+
 $(VENV)/venv.stamp:
 	@test -n "$(PYTHON)" || { echo "tfrec needs Python 3.10 to 3.13 with venv: \
 	install one, or name it with make PYTHON=/path/to/python."; exit 1; }
@@ -63,6 +68,10 @@ $(VENV)/venv.stamp:
 $(VENV)/demo.stamp: $(VENV)/venv.stamp $(PACKAGING)
 	@echo "Installing tfrec and TensorFlow into $(VENV), once."
 	$(PIP) --editable '.[movielens]'
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/venv.stamp $(PACKAGING)
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/venv.stamp $(PACKAGING)

@@ -200,9 +200,11 @@ def measure(
 def _kind(name: str) -> Any:
     """A model of the registry, or a companion that is none."""
     from tfrec.benchmarks.content_knn import ContentKNN
+    from tfrec.benchmarks.recent_popularity import RecentPopularity
     from tfrec.models import registry
 
-    return ContentKNN if name == "content_knn" else registry.get(name)
+    companions = {"content_knn": ContentKNN, "recent_popularity": RecentPopularity}
+    return companions[name] if name in companions else registry.get(name)
 
 
 def _exactly(model: Any, bench: Task) -> dict[str, float]:

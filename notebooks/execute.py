@@ -57,20 +57,15 @@ def read(name: str) -> Any:
     return nbformat.read(HERE / f"{name}.ipynb", as_version=4)
 
 
-def run(notebook: Any, folder: Path, **settings: Any) -> dict[str, Any]:
-    """Runs a notebook in a new kernel; its outputs are new afterwards.
+def with_settings(notebook: Any, **settings: Any) -> list[Any]:
+    """The cells of a notebook, and one with settings after that of the parameters.
 
     Args:
-        notebook: The notebook, changed in place.
-        folder: The kernel's working directory.
+        notebook: The notebook.
         **settings: Values of its parameters, in place of those in the notebook.
-
-    Returns:
-        What the notebook left in ``numbers``.
 
     Raises:
         ValueError: A setting is none of the parameters.
-        nbclient.exceptions.CellExecutionError: A cell failed.
     """
     cells = notebook.cells
     place = next(
@@ -89,14 +84,28 @@ def run(notebook: Any, folder: Path, **settings: Any) -> dict[str, Any]:
         if name not in known:
             raise ValueError(f"no parameter '{name}'; {did_you_mean(name, known)}")
     given = "\n".join(f"{name} = {value!r}" for name, value in settings.items())
-    asked = "import json\nprint(json.dumps(numbers))"
-    injected = [nbformat.v4.new_code_cell(text) for text in (given, asked)]
-    notebook.cells = [
-        *cells[: place + 1],
-        injected[0],
-        *cells[place + 1 :],
-        injected[1],
-    ]
+    injected = nbformat.v4.new_code_cell(given)
+    return [*cells[: place + 1], injected, *cells[place + 1 :]]
+
+
+def run(notebook: Any, folder: Path, **settings: Any) -> dict[str, Any]:
+    """Runs a notebook in a new kernel; its outputs are new afterwards.
+
+    Args:
+        notebook: The notebook, changed in place.
+        folder: The kernel's working directory.
+        **settings: See :func:`with_settings`.
+
+    Returns:
+        What the notebook left in ``numbers``.
+
+    Raises:
+        ValueError: A setting is none of the parameters.
+        nbclient.exceptions.CellExecutionError: A cell failed.
+    """
+    cells = notebook.cells
+    asked = nbformat.v4.new_code_cell("import json\nprint(json.dumps(numbers))")
+    notebook.cells = [*with_settings(notebook, **settings), asked]
     with tempfile.TemporaryDirectory() as home:
         # Neither the user's start-up files nor a history that notebooks would share.
         environment = {**os.environ, "IPYTHONDIR": home, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -110,12 +119,12 @@ def run(notebook: Any, folder: Path, **settings: Any) -> dict[str, Any]:
             client.execute(env=environment)
         finally:
             notebook.cells = cells
-    (output,) = injected[1].outputs
     for number, cell in enumerate((c for c in cells if c.cell_type == "code"), 1):
         cell.execution_count = number
         for shown in cell.outputs:
             if "execution_count" in shown:
                 shown.execution_count = number
+    (output,) = asked.outputs
     return json.loads(output.text)
 
 

@@ -1,12 +1,15 @@
 """Every notebook runs top to bottom, and shows what the code gives."""
 
 import base64
+import re
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
+
+from tfrec.models import registry
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "notebooks"))
@@ -110,6 +113,21 @@ def test_its_outputs_are_committed_and_clean(name):
     ]
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert pictures or name == "serving"
+
+
+def test_every_model_has_a_row():
+    notebook = execute.read("choosing_a_model")
+    table = "".join(
+        output.data["text/html"]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if "text/html" in output.get("data", {})
+    )
+    rows = re.findall(r"<tr><td>(\w+)</td>", table)
+    assert sorted(rows) == sorted(registry.entries()), (
+        "make notebooks NAMES=choosing_a_model"
+    )
 
 
 @pytest.fixture

@@ -3,16 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.layers.clock import DAY
 from tfrec.layers.resident import Resident
 from tfrec.models.baselines._taken import END
 
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
+
 SPAN = 2**31  # steps that a key has room for
+
+
+def steps_of(data: Interactions, since: np.ndarray, step_days: float) -> np.ndarray:
+    """Steps of events, ``(n,)`` int64.
+
+    Args:
+        data: The events.
+        since: ``(n,)`` seconds since the clock began; earlier is its beginning.
+        step_days: Length of a step in days.
+
+    Raises:
+        ValueError: More steps than can be counted.
+    """
+    steps = np.maximum(since, 0) // int(step_days * DAY)
+    if len(steps) and steps.max() >= SPAN - 1:
+        raise ValueError(
+            f"{data.name} has an event {steps.max():,} steps of {step_days:g} days "
+            "after the first one: are its times in seconds? Correct them, or leave it "
+            "out with data.take(...)."
+        )
+    return steps
+
+
+def affine(dim: int, seeds: Iterator[int]) -> keras.layers.Dense:
+    """``A u + a`` of states, ``(..., units)`` to ``(..., dim)``."""
+    return keras.layers.Dense(
+        dim,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+        bias_initializer=keras.initializers.RandomNormal(0.0, 0.1, seed=next(seeds)),
+    )
 
 
 class StepStates(keras.layers.Layer):

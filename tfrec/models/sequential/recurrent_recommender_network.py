@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec import keras
 from tfrec.data.crossed import Crossed
 from tfrec.layers.clock import DAY
 from tfrec.losses import sum_of_squares
@@ -25,7 +24,7 @@ from tfrec.models.factorization._ratings import (
 )
 from tfrec.models.families import PAIRS, Tensors
 from tfrec.models.sequential._observed import check_observed, remember
-from tfrec.models.sequential._steps import SPAN, StepStates
+from tfrec.models.sequential._steps import SPAN, StepStates, affine, steps_of
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -108,16 +107,9 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
             StepStates(self.catalogue, "user", items, config.units, seeds),
             StepStates(self.catalogue, "item", users, config.units, seeds),
         ]
-        self.affine = [self._affine() for _ in self.sides]
+        self.affine = [affine(config.dim, seeds) for _ in self.sides]
         self.spread = self._constant("spread")
         self.period = self._constant("period")
-
-    def _affine(self) -> keras.layers.Dense:
-        initial = keras.initializers.GlorotUniform(seed=next(self.seeds))
-        small = keras.initializers.RandomNormal(0.0, 0.1, seed=next(self.seeds))
-        return keras.layers.Dense(
-            self.config.dim, kernel_initializer=initial, bias_initializer=small
-        )
 
     def _constant(self, name: str) -> tf.Variable:
         return self.add_weight(
@@ -148,15 +140,8 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
         self.period.assign(float(self._steps(data).max()) + 1)
 
     def _steps(self, data: Interactions) -> np.ndarray:
-        since = np.maximum(times(data) - int(self.clock.first.numpy()), 0)
-        steps = since // self.step_seconds
-        if len(steps) and steps.max() >= SPAN - 1:
-            raise ValueError(
-                f"{data.name} has an event {steps.max():,} steps of "
-                f"{self.config.step_days:g} days after the first one: are its times "
-                f"in seconds? Correct them, or leave it out with data.take(...)."
-            )
-        return steps
+        first = int(self.clock.first.numpy())
+        return steps_of(data, times(data) - first, self.config.step_days)
 
     # Ratings that states are made of
 
@@ -297,23 +282,19 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
         inputs, dim = self.lookup(features), self.config.dim
         query = tf.cast(self.query(inputs), tf.float32)
         steps, items = self.step(inputs[SECONDS]), state["item"]
-        column = self.spec.item_column
+        rows = tf.range(self.spec.item_column.first, self.spec.item_column.size)
 
         def now() -> tf.Tensor:
             return tf.matmul(query, items, transpose_b=True)
 
         def then() -> tf.Tensor:
-            rows = tf.range(column.first, column.size)
-
             def one(asked: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
                 moved = tf.gather(state["moved"], self._places(rows, asked[1]))
                 return tf.linalg.matvec(moved, asked[0])
 
-            moving = tf.map_fn(
-                one, (query[:, :dim], steps), fn_output_signature=tf.float32
-            )
-            still = tf.matmul(query[:, dim:], items[:, dim:], transpose_b=True)
-            return moving + still
+            asked = query[:, :dim], steps
+            moving = tf.map_fn(one, asked, fn_output_signature=tf.float32)
+            return moving + tf.matmul(query[:, dim:], items[:, dim:], transpose_b=True)
 
         latest = tf.reduce_all(steps >= self.step(self.clock.last))
         return tf.cond(latest, now, then)

@@ -1,4 +1,4 @@
-"""Pages of the site that no file holds: the README, and one of each public module."""
+"""Pages of the site that lie elsewhere, and one of each public module."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ ROOT = Path(__file__).parent.parent
 
 with mkdocs_gen_files.open("index.md", "w") as page:
     page.write((ROOT / "README.md").read_text("utf-8").replace("](notebooks/", "]("))
+
+MODELS = "saved_models/README.md"
+with mkdocs_gen_files.open(MODELS, "w") as page:
+    page.write((ROOT / MODELS).read_text("utf-8"))
 
 with mkdocs_gen_files.open("guides/SUMMARY.md", "w") as page:
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):

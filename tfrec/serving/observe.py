@@ -65,7 +65,7 @@ class Observe:
         spec = self.model.spec
         column = spec.item_column
         with tf.control_dependencies(self._checks(values)):
-            k = tf.identity(values["k"])
+            values = {name: tf.identity(value) for name, value in values.items()}
         user = self.model.lookup({spec.user: values[spec.user]})[spec.user]
         items = self.lookup(values[column.name])
         scores = self.model.scores_after(
@@ -75,7 +75,7 @@ class Observe:
         cold &= tf.reduce_all(items < column.first, axis=1)
         scores = tf.where(cold[:, None], popularity[None], scores)
         anything = tf.zeros([tf.size(user), 1], tf.int32)
-        wanted = Wanted(k, self.lookup(values["exclude"]), anything)
+        wanted = Wanted(values["k"], self.lookup(values["exclude"]), anything)
         found, score = best(scores, wanted, column.first)
         return {"item_id": tf.gather(ids, found), "score": score, "cold": cold}
 

@@ -99,7 +99,9 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
         with tf.control_dependencies(
             _checks(features, k, lists, item.size - item.first)
         ):
-            k, lists = tf.identity(k), tf.nest.map_structure(tf.identity, lists)
+            k, features, lists = tf.nest.map_structure(
+                tf.identity, (k, features, lists)
+            )
         candidates = lookup(lists["candidates"])
         if within is not None:
             candidates = both(candidates, within(lists["within"]))

@@ -43,7 +43,11 @@ def start(*arguments, path):
         capture_output=True,
         text=True,
         timeout=120,
-        env={**os.environ, "PATH": f"{path}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{path}:{os.environ['PATH']}",
+            "TMPDIR": str(path),
+        },
     )
 
 
@@ -57,18 +61,22 @@ def test_it_becomes_the_server(served, bare, tmp_path):
     program = bare / "tensorflow_model_server"
     program.write_text(RECORDER.format(python=sys.executable, out=str(out)))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    theirs = served / "models.config"
+    theirs.write_text("# mine\n")
     ports = ["--port", 9500, "--rest-port", 9501]
     done = start(served, *ports, "--label", "stable=1", path=bare)
     assert done.returncode == 0, done.stderr
+    (config,) = bare.glob("tfrec-serve-*/models.config")
     name, *flags = json.loads(out.read_text())
     assert name.endswith("tensorflow_model_server")
     assert flags == [
         "--port=9500",
         "--rest_api_port=9501",
-        f"--model_config_file={served}/models.config",
+        f"--model_config_file={config}",
         "--allow_version_labels_for_unavailable_models=true",
     ]
-    (entry,) = models(served / "models.config")
+    assert theirs.read_text() == "# mine\n"
+    (entry,) = models(config)
     assert entry.name == "films" and entry.base_path == str(served)
     assert dict(entry.version_labels) == {"stable": 1}
     assert list(entry.model_version_policy.specific.versions) == [1, 2]
@@ -108,4 +116,4 @@ def test_wrong_input(refused, served, bare, tmp_path):
     assert "0 versions cannot answer" in refused("serve", served, "--latest", 0)
     message = refused("serve", served, "--batch", 64)
     assert "requests cannot be batched by the server, because input '" in message
-    assert not (served / "batching.config").exists()
+    assert not list(served.rglob("batching.config"))

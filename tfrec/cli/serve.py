@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import tempfile
 from pathlib import Path
 
 import click
@@ -48,7 +49,8 @@ GRPC, REST = 8500, 8501
     "--config",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Where models.config and batching.config are written; the models' folder.",
+    help="Where models.config and batching.config are written; a new temporary folder "
+    "by default.",
 )
 def serve(
     folder: Path,
@@ -72,7 +74,6 @@ def serve(
     from tfrec.serving import serving_config
 
     models = serving_config.find_models(folder)
-    config = (config or folder).resolve()
     files = {
         serving_config.MODELS: serving_config.models_config(
             models, latest, _labels(labels)
@@ -82,6 +83,8 @@ def serve(
         files[serving_config.BATCHING] = serving_config.batching_config(
             models, batch, batch_timeout
         )
+    # Not beside the models: a models.config that stands there may be the user's.
+    config = (config or Path(tempfile.mkdtemp(prefix="tfrec-serve-"))).resolve()
     for name, text in files.items():
         run.write(config / name, text)
     flags = [f"--model_config_file={config / serving_config.MODELS}"]

@@ -19,7 +19,11 @@ import execute  # noqa: E402
 NAMES = tuple(execute.names())
 SMALL = {
     "00_quickstart": {"EPOCHS": 3},
-    "autoencoders": {"EPOCHS": 2, "WORDS": ("collaborative_deep_learning",)},
+    "autoencoders": {
+        "EPOCHS": 2,
+        "WORDS": ("collaborative_deep_learning",),
+        "BESIDE": ("item_knn", "popularity"),
+    },
     "choosing_a_model": {
         "EPOCHS": 1,
         "ONLY": ("popularity", "item_knn", "bias_baseline", "two_tower"),
@@ -34,7 +38,11 @@ SMALL = {
             "time_svd_plus_plus": {"dim": 16, "learning_rate": 4e-3},
         },
     },
-    "graph": {"EPOCHS": 2, "LAYERS": (0, 1)},
+    "graph": {
+        "EPOCHS": 2,
+        "LAYERS": (0, 1),
+        "KNOWN": {"kgcn": {"dim": 32, "learning_rate": 5e-3}},
+    },
     "ranking": {
         "EPOCHS": 1,
         "COLUMNS": ("deepfm",),

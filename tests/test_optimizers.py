@@ -72,6 +72,18 @@ def test_adam_is_the_paper_s_update_on_the_rows_of_the_batch(
     np.testing.assert_allclose(run(optimizer, variable), expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_adam_is_the_paper_s_update_of_a_dense_gradient(adaptive):
+    variable, optimizer = table(), Adam(0.05, adaptive_epsilon=adaptive)
+    lookups = (range(ROWS),) * 5
+    start = variable.numpy()
+    for values in rows_of_gradient(lookups):
+        optimizer.apply_gradients([(tf.constant(values), variable)])
+    settings = (lambda step: 0.05, 0.9, 0.999, 1e-7, adaptive)
+    expected = numpy_adam(start, lookups, *settings)
+    np.testing.assert_allclose(variable, expected, atol=2e-6)
+
+
 def test_adagrad_is_the_paper_s_update_on_the_rows_of_the_batch():
     variable = table()
     expected = variable.numpy().astype(np.float64)
@@ -142,14 +154,14 @@ def test_equal_to_keras_when_every_row_is_in_every_batch(kind, settings):
 
 @pytest.mark.parametrize("kind", [Adam, Adagrad])
 @pytest.mark.parametrize("settings", [*SETTINGS, {"clipnorm": 0.5}])
-def test_a_dense_gradient_gets_exactly_keras_s_update(kind, settings):
+def test_a_dense_gradient_gets_keras_s_update(kind, settings):
     ends = []
     for optimizer in (kind(0.05, **settings), KERAS[kind](0.05, **settings)):
         variable = table()
         for values in rows_of_gradient([range(ROWS)] * 5):
             optimizer.apply_gradients([(tf.constant(values), variable)])
         ends.append(variable.numpy())
-    np.testing.assert_array_equal(*ends)
+    np.testing.assert_allclose(*ends, atol=2e-6)
 
 
 @pytest.mark.parametrize("argument", ["clipnorm", "global_clipnorm"])

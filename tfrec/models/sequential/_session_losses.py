@@ -20,9 +20,8 @@ def cross_entropy(
     positive: tf.Tensor, negative: tf.Tensor, real: tf.Tensor
 ) -> tf.Tensor:
     """``-log(exp(r_i) / (exp(r_i) + sum over j of exp(r_j)))``."""
-    others = tf.where(real, negative, NOTHING)
-    scores = tf.concat([positive[:, None], others], axis=1)
-    return tf.reduce_logsumexp(scores, axis=1) - positive
+    below = tf.reduce_logsumexp(_masked(negative, real), axis=1) - positive
+    return tf.nn.softplus(below)
 
 
 def top1(positive: tf.Tensor, negative: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
@@ -47,13 +46,17 @@ def bpr_max(
 
     The second term is the regularisation of scores.
     """
-    logits = tf.where(real, negative, NOTHING)
-    below = -tf.nn.softplus(negative - positive[:, None])
-    chance = tf.nn.log_softmax(logits, axis=1) + below
-    loss = -tf.reduce_logsumexp(tf.where(real, chance, NOTHING), axis=1)
-    loss = tf.where(tf.reduce_any(real, axis=1), loss, 0.0)
-    squares = _shares(negative, real) * tf.square(negative)
-    return loss + weight * tf.reduce_sum(squares, axis=1)
+    logits = _masked(negative, real)
+    highest = tf.stop_gradient(tf.reduce_max(logits, axis=1, keepdims=True))
+    # s_j sigmoid(r_i - r_j) = exp(r_i) sigmoid(r_j - r_i) / sum of exp(r_j): two passes
+    # over the scores, and no underflow but far above all others, where the loss is 0.
+    own = tf.minimum(positive[:, None], highest + 30)
+    above = tf.reduce_sum(tf.sigmoid(logits - own), axis=1)
+    weights = tf.exp(logits - highest)
+    total = tf.reduce_sum(weights, axis=1)
+    loss = tf.math.log(total) - tf.math.log(above) + (highest - own)[:, 0]
+    squares = tf.reduce_sum(weights * tf.square(negative), axis=1) / total
+    return tf.where(highest[:, 0] > NOTHING / 2, loss + weight * squares, 0.0)
 
 
 def _top1(positive: tf.Tensor, negative: tf.Tensor) -> tf.Tensor:
@@ -66,8 +69,14 @@ def _mean(values: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
 
 
 def _shares(negative: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-    shares = tf.nn.softmax(tf.where(real, negative, NOTHING), axis=1)
+    shares = tf.nn.softmax(_masked(negative, real), axis=1)
     return tf.where(real, shares, 0.0)
+
+
+def _masked(negative: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    # A sum and no choice: its gradient costs nothing.
+    low = tf.constant(NOTHING, negative.dtype)
+    return negative + tf.where(real, tf.zeros_like(low), low)
 
 
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {

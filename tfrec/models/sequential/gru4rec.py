@@ -163,10 +163,13 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
 
     def item(self, inputs: Tensors) -> tf.Tensor:
         """``[w, b]``, ``(batch, width + 1)``."""
-        item = inputs[self.spec.item]
-        vectors = self.items_table(item)
-        bias = tf.cast(tf.gather(self.bias, item), vectors.dtype)
+        vectors, bias = self._scored(inputs[self.spec.item])
         return tf.concat([vectors, bias[:, None]], axis=1)
+
+    def _scored(self, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Vectors w ``(n, width)`` and biases b ``(n,)`` of ``(n,)`` item indices."""
+        vectors = self.items_table(items)
+        return vectors, tf.cast(tf.gather(self.bias, items), vectors.dtype)
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
         """Cosine of the vectors w."""
@@ -218,10 +221,12 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
         self.lanes.put(states)
         drawn, _ = self.draw(self.config.negatives, self.config.alpha)
         candidates = tf.concat([following, drawn], axis=0)
-        items = self.item({name: candidates})
-        logits = tf.matmul(with_one(hidden), items, transpose_b=True)
-        scores = self._activated(tf.cast(logits, tf.float32))
-        positive = tf.linalg.diag_part(scores[:, : tf.size(following)])
+        items, bias = self._scored(candidates)
+        logits = tf.matmul(hidden, items, transpose_b=True) + bias
+        # Not the diagonal of all scores, whose gradient is as large as they are.
+        items, bias = self._scored(following)
+        own = tf.reduce_sum(hidden * items, axis=1) + bias
+        scores, positive = self._activated(logits), self._activated(own)
         others = candidates[None] != following[:, None]
         options = {}
         if self.config.loss == "bpr_max":
@@ -229,7 +234,8 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
         losses = LOSSES[self.config.loss](positive, scores, others, **options)
         return weighted_mean(losses, weight)
 
-    def _activated(self, scores: tf.Tensor) -> tf.Tensor:
+    def _activated(self, logits: tf.Tensor) -> tf.Tensor:
+        scores = tf.cast(logits, tf.float32)
         if self.config.loss == "cross_entropy" or self.config.activation == "linear":
             return scores
         return tf.nn.elu(scores) if self.config.activation == "elu" else tf.tanh(scores)

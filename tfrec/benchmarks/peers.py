@@ -125,3 +125,17 @@ class Peer:
                     return json.loads(answer)
 
                 yield epoch
+
+
+PYTORCH = Peer(
+    "PyTorch",
+    "torch",
+    "2.13.0",
+    (
+        *("filelock", "fsspec", "jinja2", "markupsafe", "mpmath", "networkx", "sympy"),
+        "typing_extensions",
+    ),
+)
+"""Built for processors: pip's default on macOS; on Linux name PyTorch's index of such
+wheels in ``PIP_EXTRA_INDEX_URL``, for those built for graphics cards do not load
+without the libraries of their maker."""

@@ -3,9 +3,9 @@
 Every row is a ratio of two ways to do the same work, timed in turns in one process, so
 that a slow machine slows both. Absolute numbers are of this machine and this moment.
 
-``deepctr`` and ``word2vec`` compare with another library, which they install into the
-user's cache and run in a process of its own. They are measured when they are asked for
-by name, and by default once the library is there.
+``deepctr``, ``word2vec``, ``gru4rec`` and ``lightgcn`` compare with another library,
+which they install into the user's cache and run in a process of its own. They are
+measured when they are asked for by name, and by default once the library is there.
 """
 
 from __future__ import annotations
@@ -117,6 +117,22 @@ def _word2vec(quick: bool, seed: int) -> list[Row]:
     return word2vec.measure(2 if quick else 12, seed)
 
 
+def _gru4rec(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import gru4rec
+
+    rounds, rows = 2 if quick else 5, []
+    for loss in ("bpr_max", "cross_entropy"):
+        rows += gru4rec.measure(loss, rounds, seed, at_least=1.5)
+    return rows
+
+
+def _lightgcn(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import lightgcn
+
+    steps, rounds = (10, 2) if quick else (40, 3)
+    return lightgcn.measure(steps, rounds, seed, at_least=3.0)
+
+
 def _autorec(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import autorec
 
@@ -168,14 +184,22 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "deepctr": _deepctr,
     "word2vec": _word2vec,
     "word2vec_memory": _word2vec_memory,
+    "gru4rec": _gru4rec,
+    "lightgcn": _lightgcn,
 }
 
 
 def defaults() -> tuple[str, ...]:
     """Names of what is measured when nothing is asked for by name."""
-    from tfrec.benchmarks.cases import deepctr, word2vec
+    from tfrec.benchmarks.cases import deepctr, gru4rec, lightgcn, word2vec
 
-    peers = {"deepctr": deepctr.PEER, "word2vec": word2vec.PEER}
+    compared = {
+        "deepctr": deepctr,
+        "word2vec": word2vec,
+        "gru4rec": gru4rec,
+        "lightgcn": lightgcn,
+    }
+    peers = {name: case.PEER for name, case in compared.items()}
     return tuple(n for n in CASES if n not in peers or peers[n].installed)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfrec.data.interactions import Interactions
-from tfrec.features import Categorical, FeatureSpec
+from tfrec.features import Categorical, FeatureSpec, Sequence
 
 
 def popularity(size: int, exponent: float) -> np.ndarray:
@@ -75,4 +75,46 @@ def clicks(fields: int, ids: int, impressions: int, seed: int) -> Interactions:
         ),
         columns,
         name=f"{ids:,} ids in {fields} fields, synthetic",
+    )
+
+
+def sessions(items: int, count: int, seed: int, longest: int = 20) -> Interactions:
+    """Clicks of sessions, every other one on what follows the item before it.
+
+    An item begins a session, or comes in between, by popularity that falls with its
+    rank. Lengths are 2 and more, 4 on average.
+
+    Args:
+        items: Number of items.
+        count: Number of sessions.
+        seed: Seed of the draw.
+        longest: Clicks of a session at most.
+    """
+    rng = np.random.default_rng(seed)
+    spec = FeatureSpec(
+        (
+            Categorical("session_id", "user", "int64", tuple(range(count))),
+            Categorical("item_id", "item", "int64", tuple(range(items))),
+            Sequence("history", of="item_id", max_len=longest),
+        ),
+        user="session_id",
+        timestamp="timestamp",
+    )
+    popular = items ** rng.random((count, longest)) - 1
+    clicked, following = popular.astype(np.int32), rng.permutation(items)
+    followed = rng.random(clicked.shape) < 0.5
+    for place in range(1, longest):
+        after = following[clicked[:, place - 1]]
+        clicked[:, place] = np.where(followed[:, place], after, clicked[:, place])
+    lengths = np.minimum(1 + rng.geometric(1 / 3, count), longest)
+    kept = np.arange(longest) < lengths[:, None]
+    session = np.repeat(np.arange(count, dtype=np.int32), lengths)
+    return Interactions(
+        spec,
+        {
+            "session_id": session + spec.user_column.first,
+            "item_id": clicked[kept] + spec.item_column.first,
+            "timestamp": np.arange(len(session)),
+        },
+        name=f"{count:,} sessions of {items:,} items, synthetic",
     )

@@ -40,6 +40,19 @@ def edges(
     return np.minimum(left, users - 1), np.minimum(right, items - 1)
 
 
+def drawn(users: int, items: int, count: int, seed: int) -> Interactions:
+    """Events of users and items in no order, see :func:`edges`."""
+    left, right = edges(users, items, count, seed)
+    spec = FeatureSpec(
+        (
+            Categorical("user_id", "user", "int64", tuple(range(users))),
+            Categorical("item_id", "item", "int64", tuple(range(items))),
+        )
+    )
+    columns = {"user_id": left + 2, "item_id": right + 2}
+    return Interactions(spec, columns, name="drawn", ordered=False)
+
+
 def products(rounds: int, seed: int, at_least: float | None = None) -> list[Row]:
     """Layer mean and gradient on a graph of Gowalla's size, beside ``tf.sparse``.
 
@@ -108,16 +121,8 @@ def train(users: int, items: int, count: int, seed: int) -> dict[str, float]:
     """
     from tfrec.models.graph.lightgcn import LightGCN
 
-    left, right = edges(users, items, count, seed)
-    spec = FeatureSpec(
-        (
-            Categorical("user_id", "user", "int64", tuple(range(users))),
-            Categorical("item_id", "item", "int64", tuple(range(items))),
-        )
-    )
-    columns = {"user_id": left + 2, "item_id": right + 2}
-    data = Interactions(spec, columns, name="drawn", ordered=False)
-    model = LightGCN(spec, dim=DIM, layers=LAYERS, seed=seed)
+    data = drawn(users, items, count, seed)
+    model = LightGCN(data.spec, dim=DIM, layers=LAYERS, seed=seed)
     model.compile(steps_per_execution=1)
     begin = time.perf_counter()
     batches = iter(data.batches(model, BATCH, seed=seed))

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.models import registry
+from tfrec.models.explain import _encoded
 from tfrec.models.recommend import complete
 
 QUERY = {"user_id": ["u3"], "device": ["phone"]}
@@ -35,12 +36,18 @@ def query(model) -> dict:
     return {k: v for k, v in QUERY.items() if k in ("user_id", *model.query_columns)}
 
 
-def score(model, item: str, **changes) -> float:
-    """Of the pair, some of its columns given anew as raw values."""
-    pair = complete(model, query(model))
+def pair_of(model, item: str, **changes) -> dict:
+    """Looked-up columns of the query and the item."""
+    pair = _encoded(model, complete(model, {**query(model), **changes}))
     place = model.spec.item_column.vocabulary.index(item)
     for key, values in model.catalogue.items().items():
         pair[key] = values[place : place + 1]
+    return pair
+
+
+def score(model, item: str, **changes) -> float:
+    """Of the pair, some of its columns given anew as raw values."""
+    pair = pair_of(model, item)
     for name, value in changes.items():
         pair.pop(f"{name}/index", None)
         pair[name] = value
@@ -63,6 +70,60 @@ def test_without_the_named_item_of_history_the_score_falls(drawn, data, name):
             reason.effect, rel=1e-4, abs=1e-5
         )
         assert fallen < score(model, "m2")
+
+
+def own_attention(name: str, model, pair: dict) -> np.ndarray:
+    """Of the first history, straight from the layer that attends to it."""
+    inputs = model.lookup(pair)
+    if name == "tree_deep_match":
+        history, leaf = inputs["history"], inputs["movie_id"]
+        vectors = model.leaves(history), history > 0, model.leaves(leaf)[:, None]
+        return model.network.windows.weights_of(*vectors)[0, :, 0].numpy()
+    embedded = model.embed(inputs)
+    history, mask = embedded.histories[0], embedded.masks[0]
+    if name == "din":
+        return model.units[0](history, embedded.candidate, mask)[0].numpy()
+    states = model.extractors[0](history, mask)
+    return model.attentions[0](states, embedded.candidate, mask)[0].numpy()
+
+
+@pytest.mark.parametrize("name", ["din", "dien", "tree_deep_match"])
+def test_a_reason_of_history_has_the_weight_of_the_attention(drawn, name):
+    model = drawn(name)
+    history = ["m9", "m4", "m9", "m11"]
+    asked = {**query(model), "history": [history]}
+    found = model.explain(asked, "m2", k=99)
+    pair = pair_of(model, "m2", history=[history])
+    weights = own_attention(name, model, pair)
+    assert np.ptp(weights[:4]) > 1e-3 and not weights[4:].any()
+    told = {r.text: r.weight for r in model.reasons(pair)}
+    assert told["history m9"] == pytest.approx(weights[0] + weights[2], rel=1e-4)
+    assert told["history m4"] == pytest.approx(weights[1], rel=1e-4)
+    assert told["history m11"] == pytest.approx(weights[3], rel=1e-4)
+    assert all(w == 0 for text, w in told.items() if not text.startswith("history"))
+    first = next(r for r in found.reasons if r.text.startswith("history"))
+    left = [item for item in history if item != first.text.split()[1]]
+    fallen = model.explain({**asked, "history": [left]}, "m2").score
+    assert fallen < found.score
+    assert found.score - fallen == pytest.approx(first.effect, rel=1e-3, abs=1e-5)
+
+
+def test_of_a_factorisation_machine_the_effect_is_the_sum_of_its_terms(drawn):
+    model = drawn("factorization_machine")
+    pair = pair_of(model, "m2")
+    # A row of padding is what a device that nobody knows has; an empty bag has nothing.
+    fields, none = (
+        model.fields(model.lookup(given)).numpy()[0]
+        for given in (pair, {n: tf.zeros_like(v) for n, v in pair.items()})
+    )
+    effects = {r.text.split()[0]: r.effect for r in model.reasons(pair)}
+    assert {"age", "device", "genres", "title"} <= set(effects)
+    for name in ("age", "device", "genres", "title"):
+        place = model.fields.fields.index(name)
+        lost = fields[place] - none[place]
+        others = fields.sum(axis=0) - fields[place]
+        expected = lost[0] + lost[1:] @ others[1:]
+        assert effects[name] == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["wide_and_deep", "factorization_machine"])

@@ -25,7 +25,8 @@ class Reason:
 
     Attributes:
         text: What it is, in raw ids and names.
-        weight: How much of the model's attention it has, or how near it is.
+        weight: How much of the model's attention it has, or how near it is; of models
+            without either, its share in all that speaks for the item.
         effect: By how much the score falls when it is taken away; None where the model
             would have to be trained anew without it.
     """
@@ -100,7 +101,9 @@ def _sentence(item: str, score: float, reasons: tuple[Reason, ...]) -> str:
     return f"{head}: because of {why}."
 
 
-def occlusions(model: Recommender, pair: Tensors) -> list[Reason]:
+def occlusions(
+    model: Recommender, pair: Tensors, attention: Tensors | None = None
+) -> list[Reason]:
     """What is read of a pair beside its ids, taken away one by one.
 
     Every item of a history, and every other column: an id or word becomes padding, a
@@ -110,22 +113,26 @@ def occlusions(model: Recommender, pair: Tensors) -> list[Reason]:
     Args:
         model: The model.
         pair: Features of one pair, as :func:`complete` gives them.
+        attention: Of a model that attends to histories, ``(1, length)`` weights by the
+            name of each. An item has the weight of its entries together, and what the
+            model does not attend to has 0.
     """
     spec = model.spec
-    without: list[tuple[str, Tensors]] = []
+    without: list[tuple[str, Tensors, float]] = []
     for name in model.columns:
         key = index_key(spec[name].kind, name)
         if name in (spec.user, spec.item) or key not in pair:
             continue
         values = pair[key].numpy()
         if getattr(spec[name], "of", None) == spec.item:
-            without += _histories(model, name, key, values)
+            weights = (attention or {}).get(name, np.zeros(values.shape))
+            without += _histories(model, name, values, np.asarray(weights))
         elif isinstance(spec[name], Numeric):
-            missing = np.full_like(values, np.nan)
-            without.append((_told(model, name, values), {key: tf.constant(missing)}))
+            missing = tf.constant(np.full_like(values, np.nan))
+            without.append((_told(model, name, values), {key: missing}, 0.0))
         elif values.any():
             empty = tf.constant(np.zeros_like(values))
-            without.append((_told(model, name, values), {key: empty}))
+            without.append((_told(model, name, values), {key: empty}, 0.0))
     if not without:
         return nearest(model, pair)
 
@@ -136,9 +143,8 @@ def occlusions(model: Recommender, pair: Tensors) -> list[Reason]:
         }
         return model(whole, training=False).numpy()
 
-    return effects(
-        [text for text, _ in without], [c for _, c in without], scores, empty={}
-    )
+    texts, changes, own = (list(part) for part in zip(*without, strict=True))
+    return effects(texts, changes, scores, own if attention else None, empty={})
 
 
 def effects(
@@ -185,16 +191,17 @@ def nearest(model: Recommender, pair: Tensors) -> list[Reason]:
 
 
 def _histories(
-    model: Recommender, name: str, key: str, values: np.ndarray
-) -> list[tuple[str, Tensors]]:
-    """A history without each of its items, those behind it moved up."""
-    found = []
+    model: Recommender, name: str, values: np.ndarray, weights: np.ndarray
+) -> list[tuple[str, Tensors, float]]:
+    """A history without each of its items, those behind it moved up, and its weight."""
+    found, key = [], index_key(model.spec[name].kind, name)
     for item in dict.fromkeys(values[0][values[0] > 0].tolist()):
         kept = values[0][values[0] != item]
         row = np.zeros_like(values)
         row[0, : len(kept)] = kept
         raw = model.spec.decode(name, np.array([[item]], np.int32))[0, 0]
-        found.append((f"{name} {raw}", {key: tf.constant(row)}))
+        weight = float(weights[0][values[0] == item].sum())
+        found.append((f"{name} {raw}", {key: tf.constant(row)}, weight))
     return found
 
 

@@ -16,6 +16,7 @@ from tfrec.layers.embedding import masked_mean
 from tfrec.layers.fields import FieldEmbeddings
 from tfrec.layers.item_table import ItemTable
 from tfrec.models.config import Tune
+from tfrec.models.explain import Reason, occlusions
 from tfrec.models.families import PAIRS, Tensors
 from tfrec.models.ranking._click import ClickConfig, ClickModel
 
@@ -215,6 +216,15 @@ class BehaviourModel(ClickModel):
                 f"{', '.join(self.sequences)}."
             )
         return self.sequences.index(name)
+
+    def attention(self, features: Tensors, name: str | None = None) -> tf.Tensor:
+        """``(batch, length)`` weights of a history's entries for the candidate."""
+        raise NotImplementedError
+
+    def reasons(self, pair: Tensors) -> list[Reason]:
+        """Items of the histories by the model's own attention, and other columns."""
+        weights = {name: self.attention(pair, name) for name in self.sequences}
+        return occlusions(self, pair, weights)
 
     def catalogue_scores(self, features: Tensors, state: Tensors) -> tf.Tensor:
         """Scores of every pair, by parts of the catalogue where it is large."""

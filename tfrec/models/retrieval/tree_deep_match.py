@@ -15,6 +15,7 @@ from tfrec.losses import weighted_mean
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
+from tfrec.models.explain import Reason, occlusions
 from tfrec.models.families import PAIRS, BatchLoss, Tensors, cosine_to_all
 from tfrec.models.retrieval._nodes import NodeNetwork, check, history_of, in_parts
 from tfrec.trees import arrange
@@ -168,6 +169,10 @@ class TreeDeepMatch(BatchLoss, Recommender):
             self.leaves(history), history > 0, leaf
         )
         return tf.cast(weights[..., 0], tf.float32)
+
+    def reasons(self, pair: Tensors) -> list[Reason]:
+        """Items of the history by the attention of the leaf, and other columns."""
+        return occlusions(self, pair, {self.query_columns[0]: self.attention(pair)})
 
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool

@@ -3,6 +3,7 @@
 import pytest
 
 from tfrec.benchmarks import published, tasks
+from tfrec.benchmarks.task import Task
 from tfrec.evaluation import FullRanking
 
 
@@ -10,9 +11,7 @@ from tfrec.evaluation import FullRanking
 def measured(data, monkeypatch):
     """Measures a model on the small data set, for one epoch."""
     train, _, test = data.split("leave_last_out")
-    small = tasks.Task(
-        "small", data.spec, train, test, FullRanking((1, 5)), ("recall@5",)
-    )
+    small = Task("small", data.spec, train, test, FullRanking((1, 5)), ("recall@5",))
     monkeypatch.setitem(tasks.TASKS, "small", lambda _: small)
 
     def measure(model, **config):

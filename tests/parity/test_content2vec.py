@@ -82,15 +82,18 @@ def test_the_score_is_the_mean_over_the_history(unit, data, randomise):
     assert float(near[7]) == pytest.approx(logit(model, x[5], x[9]), rel=1e-4, abs=1e-5)
 
 
-def test_vectors_are_of_length_one_and_of_what_the_item_has(data, randomise):
+def test_vectors_are_of_what_the_item_has(data, randomise):
     spec = data.spec.select("history", "title")
     cold = data.spec.item_column.size - 1
     train = data.with_spec(spec)
     model, _ = built(train.take(train.item != cold), randomise)
     assert model.modules == ("cf", "title")
-    length = np.linalg.norm(model.catalogue_state()["item"], axis=2)
-    np.testing.assert_allclose(length[:-1, 0], 1, rtol=1e-3)
-    assert length[-1, 0] == 0 and length[-1, 1] > 0.9
+    vectors = model.catalogue_state()["item"].numpy()
+    own = model.own.embeddings.numpy()[data.spec.item_column.first :]
+    np.testing.assert_allclose(vectors[:-1, 0], own[:-1], rtol=1e-6)
+    assert not vectors[-1, 0].any() and own[-1].any()
+    length = np.linalg.norm(vectors[:, 1], axis=1)
+    np.testing.assert_allclose(length, 1, rtol=1e-3)
     assert built(data, cf=False)[0].modules == ("title",)
     assert built(data, text=False)[0].modules == ("cf",)
     with pytest.raises(ValueError, match="no module left"):

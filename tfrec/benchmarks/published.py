@@ -18,7 +18,7 @@ import yaml
 from tfrec.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from tfrec.benchmarks.tasks import Task
+    from tfrec.benchmarks.task import Task
 
 TOLERANCE = 0.01
 BEGIN, END = "<!-- published:begin -->", "<!-- published:end -->"

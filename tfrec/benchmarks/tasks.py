@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tfrec import datasets
-from tfrec.benchmarks.words import common_words, without_words
+from tfrec.benchmarks import content_tasks as content
+from tfrec.benchmarks.task import Task, drawn_users
 from tfrec.data.interactions import Interactions
 from tfrec.errors import did_you_mean
 from tfrec.evaluation.protocols import (
@@ -18,39 +18,10 @@ from tfrec.evaluation.protocols import (
     EventRanking,
     FullRanking,
     InTurn,
-    Protocol,
     RatingPrediction,
     SampledNegatives,
 )
 from tfrec.features import Categorical, FeatureSpec, Numeric, Text
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a published number was measured on.
-
-    Attributes:
-        title: Data and split in a few words.
-        spec: The columns that models read.
-        train: What models learn from.
-        test: What they are measured on.
-        protocol: How.
-        metrics: The metrics to report.
-        valid: What training may be stopped by.
-    """
-
-    title: str
-    spec: FeatureSpec
-    train: Interactions
-    test: Interactions
-    protocol: Protocol
-    metrics: tuple[str, ...]
-    valid: Interactions | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The metrics without their cutoffs."""
-        return tuple(metric.partition("@")[0] for metric in self.metrics)
 
 
 def ncf(data_dir: str | Path | None) -> Task:
@@ -121,10 +92,7 @@ def movielens_1m_long(data_dir: str | Path | None) -> Task:
     The fifty events before, and the genres.
     """
     data = datasets.load("movielens/1m", data_dir, history=50)
-    users = data.spec.user_column
-    everybody = np.arange(users.first, users.size)
-    chosen = np.random.default_rng(0).choice(everybody, 1_000, replace=False)
-    data = data.take(np.isin(data.user, chosen))
+    data = data.take(drawn_users(data, 1_000))
     data = data.with_spec(data.spec.select("user_id", "history", "genres"))
     train, valid, test = data.split("leave_last_out")
     return Task(
@@ -141,10 +109,7 @@ def movielens_1m_long(data_dir: str | Path | None) -> Task:
 def amazon_sports(data_dir: str | Path | None, users: int = 10_000) -> Task:
     """Amazon Sports, users drawn with seed 0, each one's last event for test."""
     data = datasets.load("amazon/sports", data_dir, history=10)
-    column = data.spec.user_column
-    everybody = np.arange(column.first, column.size)
-    chosen = np.random.default_rng(0).choice(everybody, users, replace=False)
-    data = data.take(np.isin(data.user, chosen))
+    data = data.take(drawn_users(data, users))
     train, valid, test = data.split("leave_last_out")
     return Task(
         title=f"Amazon Sports, {users:,} drawn users, leave last out",
@@ -239,35 +204,6 @@ def _movies_by_title(data: Interactions) -> Interactions:
     }
     return Interactions(
         spec, columns, items={"title": data.items["title"][rows]}, name=data.name
-    )
-
-
-def movielens_1m_new_films_genres(data_dir: str | Path | None) -> Task:
-    """The same films, told by their genres alone."""
-    whole = movielens_1m_new_films(data_dir)
-    spec = whole.spec.select("user_id", "history", "genres")
-    train = whole.train.with_spec(spec)
-    test = dataclasses.replace(whole.test.with_spec(spec), past=train, train=train)
-    return dataclasses.replace(whole, spec=spec, train=train, test=test, valid=None)
-
-
-def _numbered_anew(data: Interactions) -> Interactions:
-    """The same events with items in an order drawn with seed 0.
-
-    As loaded, items are in the order of their frequency, also in what is held out, and
-    equal scores would be ranked by it.
-    """
-    old, size = data.spec.item_column, data.spec.item_column.size
-    drawn = np.random.default_rng(0).permutation(np.arange(old.first, size))
-    order = np.concatenate([np.arange(old.first), drawn])
-    new = dataclasses.replace(old, vocabulary=tuple(old.raw[drawn].tolist()))
-    place = np.argsort(order).astype(np.int32)
-    return dataclasses.replace(
-        data,
-        spec=data.spec.replace(new),
-        columns={**data.columns, old.name: place[data.item]},
-        items={name: table[order] for name, table in data.items.items()},
-        item_names=None if data.item_names is None else data.item_names[order],
     )
 
 
@@ -431,40 +367,6 @@ def movielens_100k_fold(data_dir: str | Path | None) -> Task:
     return _ratings(data, "ML-100K, one fold of five", 0.2)
 
 
-def movielens_1m_new_films(data_dir: str | Path | None) -> Task:
-    """MovieLens 1M, a tenth of the films ranked that training holds no event of.
-
-    1,500 users drawn with seed 0 and what they gave four stars or more; of the films a
-    tenth drawn with seed 0 is the test, another tenth validation.
-    """
-    data = _numbered_anew(datasets.load("movielens/1m-content", data_dir, history=20))
-    users, films = data.spec.user_column, data.spec.item_column
-    rng = np.random.default_rng(0)
-    fate = np.where(np.arange(films.size) < films.first, 1, rng.random(films.size))
-    everybody = np.arange(users.first, users.size)
-    chosen = rng.choice(everybody, 1_500, replace=False)
-    liked = data.take(np.isin(data.user, chosen) & (data.label >= 4))
-    content = ("genres", "title", "year", "plot", "directors", "actors", "poster")
-    liked = liked.with_spec(data.spec.select("user_id", "history", *content))
-    own = fate[liked.item]
-    train = liked.take(own >= 0.2)
-    test, valid = (
-        liked.take(part, past=train, train=train)
-        for part in (own < 0.1, (own >= 0.1) & (own < 0.2))
-    )
-    held_out = tuple(np.flatnonzero(fate < 0.1).tolist())
-    return Task(
-        title=f"ML-1M, 1,500 drawn users, four stars or more, {len(held_out)} films "
-        "that training never holds",
-        spec=liked.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=10, among=held_out),
-        metrics=("recall@10", "ndcg@10"),
-        valid=valid,
-    )
-
-
 def movielens_rare(data_dir: str | Path | None) -> Task:
     """MovieLens, random split: test events of films with fewer than ten in training.
 
@@ -486,92 +388,6 @@ def movielens_rare(data_dir: str | Path | None) -> Task:
         protocol=SampledNegatives(k=10, candidates=drawn.astype(np.int32)),
         metrics=("hit_rate@10", "ndcg@10"),
         valid=valid,
-    )
-
-
-def movielens_1m_new_texts(data_dir: str | Path | None) -> Task:
-    """The task of new films, told by genres, title, year and plot alone."""
-    task = movielens_1m_new_films(data_dir)
-    told = ("user_id", "history", "genres", "title", "year", "plot")
-    spec = task.spec.select(*told)
-    return dataclasses.replace(
-        task,
-        title=f"{task.title}, told by text and genres",
-        spec=spec,
-        train=task.train.with_spec(spec),
-        test=task.test.with_spec(spec),
-        valid=task.valid.with_spec(spec) if task.valid is not None else None,
-    )
-
-
-def movielens_1m_known_texts(data_dir: str | Path | None) -> Task:
-    """The films that training holds in that task: each user's last one."""
-    new = movielens_1m_new_texts(data_dir)
-    train, valid, test = new.train.split("leave_last_out")
-    return Task(
-        title="ML-1M, 1,500 drawn users, four stars or more, leave last out, told by "
-        "text and genres",
-        spec=new.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=10),
-        metrics=("recall@10", "ndcg@10"),
-        valid=valid,
-    )
-
-
-def movielens_1m_new_plots(data_dir: str | Path | None) -> Task:
-    """The task of new films, told by their plots alone."""
-    return _by_plots(movielens_1m_new_texts(data_dir))
-
-
-def movielens_1m_known_plots(data_dir: str | Path | None) -> Task:
-    """The task of known films, told by their plots alone."""
-    return _by_plots(movielens_1m_known_texts(data_dir))
-
-
-def _by_plots(task: Task) -> Task:
-    """Words that a tenth of the plots share are left out, as stop words were by CDL."""
-    spec = task.spec.select("user_id", "plot")
-    common = common_words(task.train.with_spec(spec), "plot", 0.1)
-
-    def told(data: Interactions) -> Interactions:
-        return without_words(data.with_spec(spec), "plot", common)
-
-    train = told(task.train)
-    return dataclasses.replace(
-        task,
-        title=task.title.replace("text and genres", "plots"),
-        spec=train.spec,
-        train=train,
-        test=told(task.test),
-        valid=task.valid and told(task.valid),
-    )
-
-
-def citeulike_1(data_dir: str | Path | None) -> Task:
-    """citeulike-t, one article of each user in train, 2,000 users drawn with seed 0."""
-    return _citeulike(1, data_dir)
-
-
-def citeulike_10(data_dir: str | Path | None) -> Task:
-    """citeulike-t, ten articles of each user who has as many, 2,000 drawn users."""
-    return _citeulike(10, data_dir)
-
-
-def _citeulike(p: int, data_dir: str | Path | None) -> Task:
-    split = datasets.load("citeulike-t", data_dir, p=p)
-    users = np.unique(split.test.user)
-    chosen = np.random.default_rng(0).choice(users, 2_000, replace=False)
-    measured = np.isin(split.test.user, chosen)
-    test = split.test.take(measured, past=split.train, train=split.train)
-    return Task(
-        title=f"citeulike-t, P={p}, 2,000 drawn users",
-        spec=split.train.spec,
-        train=split.train,
-        test=test,
-        protocol=FullRanking(k=(50, 100, 200, 300)),
-        metrics=("recall@50", "recall@100", "recall@200", "recall@300"),
     )
 
 
@@ -624,18 +440,20 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_1m_long": movielens_1m_long,
     "amazon_sports": amazon_sports,
     "amazon_sports_last": amazon_sports_last,
+    "amazon_sports_new_words": content.amazon_sports_new_words,
+    "amazon_sports_known_words": content.amazon_sports_known_words,
     "movielens_100k_top100": movielens_100k_top100,
     "movielens_histories": movielens_histories,
     "movielens_genres": movielens_genres,
-    "movielens_1m_new_films": movielens_1m_new_films,
-    "movielens_1m_new_films_genres": movielens_1m_new_films_genres,
+    "movielens_1m_new_films": content.movielens_1m_new_films,
+    "movielens_1m_new_films_genres": content.movielens_1m_new_films_genres,
     "movielens_rare": movielens_rare,
-    "movielens_1m_new_texts": movielens_1m_new_texts,
-    "movielens_1m_known_texts": movielens_1m_known_texts,
-    "movielens_1m_new_plots": movielens_1m_new_plots,
-    "movielens_1m_known_plots": movielens_1m_known_plots,
-    "citeulike_1": citeulike_1,
-    "citeulike_10": citeulike_10,
+    "movielens_1m_new_texts": content.movielens_1m_new_texts,
+    "movielens_1m_known_texts": content.movielens_1m_known_texts,
+    "movielens_1m_new_plots": content.movielens_1m_new_plots,
+    "movielens_1m_known_plots": content.movielens_1m_known_plots,
+    "citeulike_1": content.citeulike_1,
+    "citeulike_10": content.citeulike_10,
     "gowalla": gowalla,
     "lastfm_graph": lastfm_graph,
     "cross_domain": cross_domain,

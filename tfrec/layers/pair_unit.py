@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfrec import keras
 from tfrec.layers.mlp import mlp
 
-START = 5.0  # of the weights: similarities are in -1 .. 1, log odds wider
+START = 5.0  # of the weights: cosines are in -1 .. 1, log odds wider
 
 
 class PairUnit(keras.layers.Layer):
@@ -25,7 +25,7 @@ class PairUnit(keras.layers.Layer):
         embedpairs  y = linear + v . relu(W s + d)
 
     where x are the vectors of all modules side by side, and c has a weight for each
-    combination of similarities cut into bins.
+    combination of similarities cut into bins, those beyond -1 .. 1 in the outer ones.
 
     Args:
         modules: How many.

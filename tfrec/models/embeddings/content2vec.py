@@ -42,9 +42,10 @@ class Content2Vec(BatchLoss):
     ``y = sim(F(x(a)), F(x(b))) + sim(x(a), x(b))`` over the modules' vectors side by
     side. Recommendations have the largest mean y with the items of the history.
 
-    Differs from the paper: modules are of length 1 and learned together with the unit
-    instead of one after the other; the image network is small and starts at random. A
-    batch draws its negatives once, each counted ``negatives / share_negatives`` times.
+    Differs from the paper: vectors of content are of length 1, and modules are learned
+    together with the unit instead of one after the other; the image network is small
+    and starts at random. A batch draws its negatives once, each counted ``negatives /
+    share_negatives`` times.
     An item without events has no Prod2Vec vector, and s_m is 0. The items of histories
     have the vectors that the last call of ``fit`` left.
 
@@ -178,15 +179,18 @@ class Content2Vec(BatchLoss):
         """Looked-up item columns to the modules' vectors, ``(n, modules, dim)``."""
         parts = []
         if self.own is not None:
+            # Not of length 1: what is rarely taken stays near 0, and its content
+            # speaks for it.
             item = inputs[self.spec.item]
             vectors = tf.cast(self.own(item), tf.float32)
             parts.append(vectors * tf.gather(self.met, item)[:, None])
         if self.content is not None:
-            parts += self.content(inputs, training=training).values()
-        stacked = tf.stack([tf.cast(part, tf.float32) for part in parts], axis=1)
-        # Of an item that lacks the content the vector starts at 0: with the epsilon
-        # of Keras its slope would be a million.
-        return tf.math.l2_normalize(stacked, axis=2, epsilon=1e-4)
+            for vectors in self.content(inputs, training=training).values():
+                vectors = tf.cast(vectors, tf.float32)
+                # Of an item that lacks the content the vector starts at 0: with the
+                # epsilon of Keras its slope would be a million.
+                parts.append(tf.math.l2_normalize(vectors, axis=1, epsilon=1e-4))
+        return tf.stack(parts, axis=1)
 
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool

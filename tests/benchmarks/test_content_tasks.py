@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(
 
 def names(data, column, row):
     found = data.spec.table(column)
-    return [found.raw[place] for place in np.atleast_1d(row) if place >= found.first]
+    places = np.atleast_1d(row)
+    return [found.vocabulary[p - found.first] for p in places if p >= found.first]
 
 
 def test_the_words_of_a_product_are_its_brand_and_its_categories():

@@ -14,9 +14,15 @@ def measured(data, monkeypatch):
     small = Task("small", data.spec, train, test, FullRanking((1, 5)), ("recall@5",))
     monkeypatch.setitem(tasks.TASKS, "small", lambda _: small)
 
-    def measure(model, **config):
-        target = published.Target("row", "title", "small", model, "", config=config)
-        return published.measure(target, 1, None, lambda _: None)["measured"]
+    def measure(model, seeds=1, epochs=1, curve=0, **config):
+        target = published.Target(
+            *("row", "title", "small", model, ""),
+            config=config,
+            epochs=epochs,
+            curve=curve,
+        )
+        result = published.measure(target, seeds, None, lambda _: None)
+        return result if curve else result["measured"]
 
     return measure
 
@@ -47,3 +53,20 @@ def test_a_line_can_be_run_alone(monkeypatch):
     assert len(published.run(["popularity"])) > 1
     with pytest.raises(ValueError, match="no published row 'gowala'; did you mean"):
         published.run(["gowala"])
+
+
+def test_a_curve_has_a_point_every_few_epochs_and_ends_with_the_measured(measured):
+    row = measured("lightgcn", epochs=4, curve=2, seeds=2, learning_rate=0.1)
+    first, last = row["curve"]
+    assert (first["epoch"], last["epoch"]) == (2, 4)
+    assert last["recall@5"] == pytest.approx(row["measured"]["recall@5"]["mean"])
+    assert first["recall@5"] != last["recall@5"]
+    assert set(row["measured"]) == {"recall@5"}  # no epoch is chosen
+    line = (
+        f"title, recall@5 (after epochs): {first['recall@5']:.4f} (2), "
+        f"{last['recall@5']:.4f} (4)"
+    )
+    assert published.curves([row]) == [line]
+    assert line in published.markdown([row])
+    row.pop("curve")
+    assert published.curves([row]) == [] and line not in published.markdown([row])

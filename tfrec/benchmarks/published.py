@@ -43,6 +43,8 @@ class Target:
         every_epoch: Whether to measure after each epoch too, and to add the numbers of
             the one whose first metric is best on the test events, as ``best ...``:
             what authors report whose code prints its best epoch.
+        curve: Epochs between the points of a curve of the metrics on the test events,
+            which is shown and chooses nothing; 0 for none.
         patience: Epochs without a better first metric on the validation events after
             which training stops; each such epoch is undone and the learning rate
             divided by ten. None to train on.
@@ -60,6 +62,7 @@ class Target:
     batch_size: int = 1024
     epochs: int = 1
     every_epoch: bool = False
+    curve: int = 0
     patience: int | None = None
     cooling: int = 0
 
@@ -148,6 +151,7 @@ def measure(
     evaluator = Evaluator(bench.test, bench.protocol)
     scores: list[dict[str, float]] = []
     seconds: list[float] = []
+    curves: list[Rows] = []
     for seed in range(seeds):
         model = _kind(target.model)(bench.spec, seed=seed, **target.config)
         model.compile()
@@ -159,7 +163,9 @@ def measure(
         found = evaluator.evaluate(model).metrics
         scores.append({metric: found[metric] for metric in bench.metrics})
         scores[-1] |= _exactly(model, bench)
-        if each is not None:
+        if each is not None and target.curve:
+            curves.append([_point(n, r, bench.metrics) for n, r in each.results])
+        if each is not None and target.every_epoch:
             best = max((r for _, r in each.results), key=lambda r: r[bench.metrics[0]])
             scores[-1] |= {f"best {metric}": best[metric] for metric in bench.metrics}
         shown = ", ".join(f"{m} {value:.4f}" for m, value in scores[-1].items())
@@ -190,11 +196,39 @@ def measure(
             metric: passes(target, metric, measured[metric]["mean"])
             for metric in target.published
         },
+        **({"curve": _mean_of(curves)} if curves else {}),
         "seeds": len(scores),
         "seconds": round(float(np.mean(seconds)), 1),
         "command": f"tfrec bench published --only {target.row} --seeds {seeds}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
     }
+
+
+def _point(epoch: int, result: Any, metrics: tuple[str, ...]) -> dict[str, Any]:
+    """A point of a curve."""
+    return {"epoch": epoch, **{metric: result[metric] for metric in metrics}}
+
+
+def _mean_of(curves: list[Rows]) -> Rows:
+    """The curve of all seeds; they have points at the same epochs."""
+    return [
+        {name: float(np.mean([point[name] for point in points])) for name in points[0]}
+        | {"epoch": points[0]["epoch"]}
+        for points in zip(*curves, strict=True)
+    ]
+
+
+def curves(rows: Rows) -> list[str]:
+    """The curves there are, of the first metric of each line, in words."""
+    lines = []
+    for row in rows:
+        metric = next(iter(row["measured"]))
+        points = [f"{p[metric]:.4f} ({p['epoch']})" for p in row.get("curve", [])]
+        if points:
+            lines.append(
+                f"{row['title']}, {metric} (after epochs): {', '.join(points)}"
+            )
+    return lines
 
 
 def _kind(name: str) -> Any:
@@ -224,7 +258,7 @@ def _exactly(model: Any, bench: Task) -> dict[str, float]:
 
 
 def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
-    """What watches the training of a line, and what measures every epoch, if any."""
+    """What watches the training of a line, and what measures epochs, if any."""
     from tfrec.benchmarks.plateau import BackToBest, cooled
     from tfrec.evaluation import RankingCallback
     from tfrec.evaluation.table import LOWER_IS_BETTER
@@ -233,8 +267,9 @@ def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
     each = None
     if target.cooling:
         watching.append(cooled(target.epochs - target.cooling))
-    if target.every_epoch:
-        each = RankingCallback(bench.test, bench.protocol)
+    every = 1 if target.every_epoch else target.curve
+    if every:
+        each = RankingCallback(bench.test, bench.protocol, every)
         watching.append(each)
     if target.patience is not None:
         if bench.valid is None:
@@ -310,7 +345,8 @@ def markdown(rows: Rows) -> str:
             f"{published} | {measured} | {row['seeds']} | {row['seconds']:.0f} |"
         )
     commands = sorted({row["command"] for row in rows})
-    return "\n".join([*lines, "", *(f"`{command}`  " for command in commands)])
+    below = [*curves(rows), *(f"`{command}`" for command in commands)]
+    return "\n".join([*lines, "", *(f"{line}  " for line in below)])
 
 
 def write_between_markers(path: Path, rows: Rows) -> None:

@@ -31,8 +31,9 @@ def bench() -> None:
 def speed(only: tuple[str, ...], quick: bool, seed: int, file: Path | None) -> None:
     """Time tfrec against plain Keras, as ratios taken in one process.
 
-    ``--only deepctr`` compares with DeepCTR, which it installs into your cache folder;
-    once it is there, that belongs to the default measurements.
+    ``--only deepctr`` compares with DeepCTR, ``word2vec`` with gensim, ``gru4rec`` and
+    ``lightgcn`` with PyTorch, which it installs into your cache folder; once one is
+    there, its comparison belongs to the default measurements.
     """
     quiet.tensorflow()
     from tfrec.benchmarks import speed as measure
@@ -120,9 +121,12 @@ def published(
         output.json_document(rows)
         return
     columns = ("model", "data", "metric", "published", "measured", "seeds", "")
-    output.console().print(
+    console = output.console()
+    console.print(
         output.table("Published numbers", columns, _cells(rows), columns[3:6])
     )
+    for line in targets.curves(rows):
+        console.print(line)
 
 
 def _cells(rows: list[dict[str, Any]]) -> list[list[Any]]:

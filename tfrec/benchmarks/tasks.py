@@ -317,6 +317,22 @@ def movielens_genres(data_dir: str | Path | None) -> Task:
     )
 
 
+def movielens_last(data_dir: str | Path | None) -> Task:
+    """MovieLens, each user's last event, told by ids alone."""
+    data = datasets.load("movielens", data_dir)
+    data = data.with_spec(data.spec.select("user_id", "movie_id"))
+    train, valid, test = data.split("leave_last_out")
+    return Task(
+        title=f"{data.name}, leave last out, ids alone",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=FullRanking(k=10),
+        metrics=("ndcg@10", "recall@10"),
+        valid=valid,
+    )
+
+
 def _ratings(data: Interactions, title: str, test: float) -> Task:
     """Ratings of a random part, seed 0, cut to the range of those of the other."""
     order = np.random.default_rng(0).permutation(len(data))
@@ -445,6 +461,7 @@ TASKS: dict[str, Callable[[str | Path | None], Task]] = {
     "movielens_100k_top100": movielens_100k_top100,
     "movielens_histories": movielens_histories,
     "movielens_genres": movielens_genres,
+    "movielens_last": movielens_last,
     "movielens_1m_new_films": content.movielens_1m_new_films,
     "movielens_1m_new_films_genres": content.movielens_1m_new_films_genres,
     "movielens_rare": movielens_rare,

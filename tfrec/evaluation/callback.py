@@ -8,12 +8,10 @@ from tfrec import keras
 from tfrec.errors import did_you_mean
 from tfrec.evaluation.evaluator import Evaluator
 from tfrec.evaluation.protocols import (
-    EventRanking,
     FullRanking,
-    InTurn,
     Protocol,
+    Ranking,
     RatingPrediction,
-    SampledNegatives,
 )
 from tfrec.evaluation.result import Result
 
@@ -25,15 +23,14 @@ def _shown(protocol: Protocol) -> tuple[str, ...]:
     """What is logged when the caller names nothing; empty for all there is."""
     if isinstance(protocol, FullRanking):
         return ("recall", "ndcg")
-    one_relevant = isinstance(protocol, EventRanking | InTurn | SampledNegatives)
-    return ("hit_rate", "ndcg") if one_relevant else ()
+    return ("hit_rate", "ndcg") if isinstance(protocol, Ranking) else ()
 
 
 def monitored(protocol: Protocol) -> tuple[str, str]:
     """The number by which epochs are compared, and whether it is ``max`` or ``min``."""
     if isinstance(protocol, RatingPrediction):
         return "val_rmse", "min"
-    if isinstance(protocol, FullRanking | EventRanking | InTurn | SampledNegatives):
+    if isinstance(protocol, Ranking):
         return f"val_ndcg@{max(protocol.cutoffs)}", "max"
     return "val_auc", "max"
 

@@ -38,7 +38,26 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class FullRanking(Protocol):
+class Ranking(Protocol):
+    """Base of the protocols that look at the first k of a ranking.
+
+    Attributes:
+        k: Cutoff, or several; once made, a tuple in ascending order.
+    """
+
+    k: int | tuple[int, ...] = 10
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _cutoffs(self.k))
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The cutoffs in ascending order."""
+        return _cutoffs(self.k)
+
+
+@dataclass(frozen=True)
+class FullRanking(Ranking):
     """The whole catalogue is ranked for each user.
 
     Attributes:
@@ -56,7 +75,6 @@ class FullRanking(Protocol):
             event; None for the whole catalogue.
     """
 
-    k: int | tuple[int, ...] = 10
     exclude_seen: bool = True
     users: Literal["known", "all"] = "known"
     min_label: float | None = None
@@ -64,7 +82,7 @@ class FullRanking(Protocol):
     among: tuple[int, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _cutoffs(self.k))
+        super().__post_init__()
         if self.users not in ("known", "all"):
             raise ValueError(f"users={self.users!r} must be 'known' or 'all'.")
         if self.among is not None and len(set(self.among)) < max(self.cutoffs):
@@ -72,11 +90,6 @@ class FullRanking(Protocol):
                 f"k={max(self.cutoffs)} is more than the {len(set(self.among))} items "
                 "to rank among: choose a smaller k, or more items."
             )
-
-    @property
-    def cutoffs(self) -> tuple[int, ...]:
-        """The cutoffs in ascending order."""
-        return _cutoffs(self.k)
 
     def describe(self) -> str:
         """One line for the caption of a table."""
@@ -96,7 +109,7 @@ class FullRanking(Protocol):
 
 
 @dataclass(frozen=True)
-class EventRanking(Protocol):
+class EventRanking(Ranking):
     """The whole catalogue is ranked for each event, with the event's own context.
 
     The event's item is the only relevant one, and an item with the same score is ranked
@@ -109,21 +122,13 @@ class EventRanking(Protocol):
 
     k: int | tuple[int, ...] = 100
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _cutoffs(self.k))
-
-    @property
-    def cutoffs(self) -> tuple[int, ...]:
-        """The cutoffs in ascending order."""
-        return _cutoffs(self.k)
-
     def describe(self) -> str:
         """One line for the caption of a table."""
         return "full ranking of the catalogue for each event, seen items ranked too"
 
 
 @dataclass(frozen=True)
-class InTurn(Protocol):
+class InTurn(Ranking):
     """The whole catalogue is ranked for each event at its time, and when it will come.
 
     Events come in time order. Each is predicted from those before it, and then models
@@ -135,16 +140,6 @@ class InTurn(Protocol):
         k: Cutoff, or several.
     """
 
-    k: int | tuple[int, ...] = 10
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _cutoffs(self.k))
-
-    @property
-    def cutoffs(self) -> tuple[int, ...]:
-        """The cutoffs in ascending order."""
-        return _cutoffs(self.k)
-
     def describe(self) -> str:
         """One line for the caption of a table."""
         return (
@@ -154,7 +149,7 @@ class InTurn(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class SampledNegatives(Protocol):
+class SampledNegatives(Ranking):
     """Each event's item is ranked among a few others (He et al. 2017, section 4.1).
 
     An event is a unit of its own: its item is the only relevant one, and a candidate
@@ -174,14 +169,13 @@ class SampledNegatives(Protocol):
 
     sampled: ClassVar[bool] = True
 
-    k: int | tuple[int, ...] = 10
     candidates: np.ndarray | None = field(default=None, repr=False)
     negatives: int = 99
     seed: int = 0
     watch_time: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _cutoffs(self.k))
+        super().__post_init__()
         if self.candidates is not None:
             if self.candidates.ndim != 2 or self.candidates.dtype.kind != "i":
                 raise ValueError(
@@ -196,11 +190,6 @@ class SampledNegatives(Protocol):
                 f"k={max(self.cutoffs)} is more than the {self.negatives + 1} "
                 "candidates of an event: choose a smaller k, or more negatives."
             )
-
-    @property
-    def cutoffs(self) -> tuple[int, ...]:
-        """The cutoffs in ascending order."""
-        return _cutoffs(self.k)
 
     def describe(self) -> str:
         """One line for the caption of a table."""

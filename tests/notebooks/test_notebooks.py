@@ -20,7 +20,7 @@ NAMES = tuple(execute.names())
 SMALL = {
     "00_quickstart": {"EPOCHS": 3},
     "autoencoders": {
-        "EPOCHS": 2,
+        "EPOCHS": 5,
         "WORDS": ("collaborative_deep_learning",),
         "BESIDE": ("item_knn", "popularity"),
     },
@@ -28,7 +28,7 @@ SMALL = {
         "EPOCHS": 1,
         "ONLY": ("popularity", "item_knn", "bias_baseline", "two_tower"),
     },
-    "content": {"EPOCHS": 2},
+    "content": {"EPOCHS": 1},
     "embeddings": {"EPOCHS": 1, "FAMILY": ("cbow", "meta_prod2vec")},
     "factorization": {
         "EPOCHS": 2,
@@ -49,7 +49,7 @@ SMALL = {
         "IDS": ("gmf",),
         "HISTORIES": ("din",),
     },
-    "retrieval": {"EPOCHS": 1, "FAMILY": ("youtube_dnn",)},
+    "retrieval": {"EPOCHS": 1, "FAMILY": ()},
     "sequential": {"EPOCHS": 1},
     "serving": {"EPOCHS": 1},
     "tuning": {"TRIALS": 2, "EPOCHS": 2},

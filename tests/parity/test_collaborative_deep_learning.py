@@ -14,6 +14,7 @@ from stacks import (
 )
 from texts import SETTINGS, a_batch, built, decay, numbers, objective, solved
 
+from tfrec.layers import denoising
 from tfrec.layers.denoising import counted
 from tfrec.models import CollaborativeDeepLearning
 from tfrec.models.autoencoders import _collaborative
@@ -59,6 +60,23 @@ def test_bags_are_counts():
     )
     np.testing.assert_allclose(found, bags(tokens.numpy(), 6))
     np.testing.assert_allclose(found[0], [0, 0, 0, 1, 0, 0.5])
+
+
+def test_a_new_network_starts_at_the_mean_text(data, monkeypatch):
+    monkeypatch.setattr(denoising, "ROWS_AT_ONCE", 7)
+    model = CollaborativeDeepLearning(data.spec, layers=(5,))
+    model.adapt(data)
+    tokens = data.items["title"][2:]
+    mean = bags(tokens, model.text.size).mean(axis=0)
+    bias = model.network.decoders[0].bias
+    found = sigmoid(bias.numpy().astype(float))
+    expected = np.clip(mean, 1e-4, 1 - 1e-4)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    bias.assign_add(tf.ones_like(bias))
+    model.adapt(data)
+    np.testing.assert_allclose(
+        bias, np.log(expected / (1 - expected)) + 1, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_users_and_items_are_solved_for(model, batch):

@@ -55,6 +55,17 @@ def entropy(logits, x):
     return -np.sum(x * np.log(y) + (1 - x) * np.log(1 - y), axis=1)
 
 
+def test_a_new_network_starts_at_the_mean_row(data):
+    model = StackedDenoisingAutoencoder(data.spec, layers=(5, 3))
+    model.adapt(data)
+    users, size = data.spec.user_column.size, data.spec.item_column.size
+    taken = np.zeros((users, size))
+    np.add.at(taken, (data.user, data.item), 1)
+    mean = taken[taken.any(axis=1)].mean(axis=0)
+    found = 1 / (1 + np.exp(-model.network.decoders[0].bias.numpy().astype(float)))
+    np.testing.assert_allclose(found, np.clip(mean, 1e-4, 1 - 1e-4), rtol=1e-4)
+
+
 def test_a_step_of_fine_tuning(data, batch, randomise, check_step):
     model = built(data, randomise)
     items, size = batch["items"].numpy(), data.spec.item_column.size

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
 from tfrec.layers.sparse_rows import Entries
+
+ROWS_AT_ONCE = 4096
+LEAST = 1e-4  # what never occurs may
 
 
 def masked(values: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
@@ -42,6 +46,20 @@ def counted(tokens: tf.Tensor, size: int) -> Entries:
     most = tf.math.unsorted_segment_max(count, row, rows)
     value = count / tf.gather(most, row)
     return Entries.of(rows, row, tf.cast(keys % size, tf.int32), value)
+
+
+def mean_counted(tokens: np.ndarray, size: int) -> np.ndarray:
+    """The mean of the rows that :func:`counted` makes, ``(size,)``."""
+    total = np.zeros(size)
+    for begin in range(0, len(tokens), ROWS_AT_ONCE):
+        some = tokens[begin : begin + ROWS_AT_ONCE]
+        row, place = np.nonzero(some)
+        keys, count = np.unique(row * size + some[row, place], return_counts=True)
+        row, word = np.divmod(keys, size)
+        most = np.zeros(len(some), count.dtype)
+        np.maximum.at(most, row, count)
+        total += np.bincount(word, count / most[row], size)
+    return total / max(len(tokens), 1)
 
 
 def cross_entropy(logits: tf.Tensor, target: tf.Tensor | Entries) -> tf.Tensor:
@@ -119,6 +137,19 @@ class StackedAutoencoder(keras.layers.Layer):
             dense = keras.layers.Dense(wide, kernel_initializer=initial)
             dense.build((None, narrow))
             self.decoders.append(dense)
+
+    def start_at(self, mean: np.ndarray) -> None:
+        """Lets the output be the mean row, whatever the code.
+
+        Otherwise every output starts at a half, where nearly all should be nearly 0,
+        and all that the first steps teach the layers below is to say so: their codes
+        become alike.
+
+        Args:
+            mean: ``(size,)`` of rows, in [0, 1].
+        """
+        share = np.clip(mean, LEAST, 1 - LEAST)
+        self.decoders[0].bias.assign(np.log(share / (1 - share)))
 
     def encode(self, entries: Entries, depth: int | None = None) -> tf.Tensor:
         """Sparse rows to the code, ``(rows, units)``, or to an earlier layer.

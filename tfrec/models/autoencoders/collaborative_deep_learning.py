@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tensorflow as tf
 
@@ -12,6 +12,7 @@ from tfrec.layers.denoising import (
     StackedAutoencoder,
     counted,
     masked,
+    mean_counted,
     squared_error,
 )
 from tfrec.models.autoencoders._collaborative import (
@@ -20,8 +21,12 @@ from tfrec.models.autoencoders._collaborative import (
     real_rows,
 )
 from tfrec.models.autoencoders._layerwise import Layerwise, check_layers
+from tfrec.models.baselines._taken import first_known
 from tfrec.models.config import Tune
 from tfrec.models.families import Tensors
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
 
 
 class CollaborativeDeepLearning(Layerwise, _Collaborative):
@@ -52,7 +57,7 @@ class CollaborativeDeepLearning(Layerwise, _Collaborative):
     Differs from the paper: users and items take turns in slices, not all users and then
     all items; the closed form takes the code of the text without noise. Values of X_c
     are counts divided by the largest of the item. Adam on the network; no dropout
-    beside the masking noise.
+    beside the masking noise. The biases of the output start where it is the mean text.
 
     Args:
         spec: The columns; the ids and the first ``Text`` of items are read.
@@ -93,6 +98,14 @@ class CollaborativeDeepLearning(Layerwise, _Collaborative):
         check_layers(units, self.config.pretrain_epochs)
         self.network = StackedAutoencoder(self.text.size, units, self.seeds)
         self.count_epochs()
+
+    def adapt(self, data: Interactions) -> None:
+        """Takes over the catalogue; a new network starts at the mean of its texts."""
+        fresh = not self.adapted
+        super().adapt(data)
+        if fresh:
+            tokens = data.items[self.text.name][first_known(self.spec.item_column) :]
+            self.network.start_at(mean_counted(tokens, self.text.size))
 
     @property
     def numbers(self) -> int:

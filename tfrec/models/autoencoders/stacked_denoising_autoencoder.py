@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec.data.rows import Rows
@@ -17,6 +18,9 @@ from tfrec.models.baselines._taken import FromTaken
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.families import BatchLoss, Tensors, cosine_to_all
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
 
 
 class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
@@ -38,7 +42,8 @@ class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
 
     Differs from the paper: fine-tuning minimises the reconstruction itself, what the
     recommender is for, where the paper puts a classifier on top; ratings count as
-    taken, whatever their value. Adam instead of plain gradient descent.
+    taken, whatever their value. Adam instead of plain gradient descent. The biases of
+    the output start where it is the mean row.
 
     Args:
         spec: The columns; user and item id are read.
@@ -83,6 +88,14 @@ class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
         size = self.spec.item_column.size
         self.network = StackedAutoencoder(size, config.layers, self.seeds)
         self.count_epochs()
+
+    def adapt(self, data: Interactions) -> None:
+        """Takes over what users took; a new network starts at the mean of the rows."""
+        fresh = not self.adapted
+        super().adapt(data)
+        if fresh:
+            users = np.count_nonzero(np.bincount(data.user))
+            self.network.start_at(data.item_counts / max(users, 1))
 
     def view(self) -> Rows:
         """What each user took."""

@@ -30,13 +30,7 @@ def movielens_1m_new_films(data_dir: str | Path | None) -> Task:
     liked = data.take(np.isin(data.user, chosen) & (data.label >= 4))
     content = ("genres", "title", "year", "plot", "directors", "actors", "poster")
     liked = liked.with_spec(data.spec.select("user_id", "history", *content))
-    own = fate[liked.item]
-    train = liked.take(own >= 0.2)
-    test, valid = (
-        liked.take(part, past=train, train=train)
-        for part in (own < 0.1, (own >= 0.1) & (own < 0.2))
-    )
-    held_out = tuple(np.flatnonzero(fate < 0.1).tolist())
+    train, valid, test, held_out = _by_fate(liked, fate)
     return Task(
         title=f"ML-1M, 1,500 drawn users, four stars or more, {len(held_out)} films "
         "that training never holds",
@@ -118,6 +112,24 @@ def _by_plots(task: Task) -> Task:
     )
 
 
+def _by_fate(
+    data: Interactions, fate: np.ndarray
+) -> tuple[Interactions, Interactions, Interactions, tuple[int, ...]]:
+    """Train, validation and test by items, and the items of the test.
+
+    Args:
+        data: Events.
+        fate: Of items, by index: below .1 test, below .2 validation, train above.
+    """
+    own = fate[data.item]
+    train = data.take(own >= 0.2)
+    test, valid = (
+        data.take(part, past=train, train=train)
+        for part in (own < 0.1, (own >= 0.1) & (own < 0.2))
+    )
+    return train, valid, test, tuple(np.flatnonzero(fate < 0.1).tolist())
+
+
 def _numbered_anew(data: Interactions) -> Interactions:
     """The same events with items in an order drawn with seed 0.
 
@@ -189,13 +201,7 @@ def amazon_sports_new_words(data_dir: str | Path | None) -> Task:
     products = data.spec.item_column
     fate = np.random.default_rng(0).random(products.size)
     fate[: products.first] = 1
-    own = fate[data.item]
-    train = data.take(own >= 0.2)
-    test, valid = (
-        data.take(part, past=train, train=train)
-        for part in (own < 0.1, (own >= 0.1) & (own < 0.2))
-    )
-    held_out = tuple(np.flatnonzero(fate < 0.1).tolist())
+    train, valid, test, held_out = _by_fate(data, fate)
     return Task(
         title=f"Amazon Sports by words, 10,000 drawn users, {len(held_out):,} products "
         "that training never holds",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec.models.audience import members, nearest
 from tfrec.models.base import Recommender
 from tfrec.models.families import FactorScorer
+from tfrec.serving.checks import once_checked
 
 Tensors = dict[str, tf.Tensor]
 
@@ -52,7 +53,6 @@ class AudienceQuery(tf.Module):
             tf.debugging.assert_positive(k, message),
             tf.debugging.assert_less_equal(k, self.count, message),
         ]
-        with tf.control_dependencies([check for check in checks if check is not None]):
-            k = tf.identity(k)
+        k, items = once_checked(checks, (k, items))
         rows, score = nearest(self.model, items, self.vectors, k)
         return {"user_id": tf.gather(self.ids, rows), "score": score}

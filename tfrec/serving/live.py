@@ -13,6 +13,7 @@ from tfrec.layers.inputs import Lookup
 from tfrec.models.base import Recommender
 from tfrec.models.rank import Wanted, best
 from tfrec.models.registry import name_of
+from tfrec.serving.checks import assertions, once_checked
 
 Tensors = dict[str, tf.Tensor]
 STATE, VERSION = "session_state", "session_version"
@@ -74,9 +75,8 @@ class Advance:
             ids: Raw ids by item index.
         """
         column = self.model.spec.item_column
-        items = self.lookup(values[column.name])
-        with tf.control_dependencies(self._checks(values, tf.size(items))):
-            state, k = tf.identity(values[STATE]), tf.identity(values["k"])
+        values = once_checked(self._checks(values), values)
+        items, state = self.lookup(values[column.name]), values[STATE]
         width = self.model.state_width
         state = tf.pad(state, [[0, 0], [0, width - tf.shape(state)[1]]])
         query, after = self.model.advance(items, tf.ensure_shape(state, [None, width]))
@@ -84,7 +84,7 @@ class Advance:
         scores = tf.matmul(query, vectors, transpose_b=True)
         scores = tf.where(cold[:, None], popularity[None], scores)
         anything = tf.zeros([tf.size(items), 1], tf.int32)
-        wanted = Wanted(k, self.lookup(values["exclude"]), anything)
+        wanted = Wanted(values["k"], self.lookup(values["exclude"]), anything)
         found, score = best(scores, wanted, column.first)
         return {
             "item_id": tf.gather(ids, found),
@@ -94,10 +94,11 @@ class Advance:
             VERSION: tf.constant(self.version),
         }
 
-    def _checks(self, values: Tensors, batch: tf.Tensor) -> list[tf.Operation]:
+    def _checks(self, values: Tensors) -> list[tf.Operation]:
         state, width = tf.shape(values[STATE]), self.model.state_width
         column = self.model.spec.item_column
         count = column.size - column.first
+        batch = tf.size(values[column.name])
         k, begins = values["k"], state[1] == 0
         checks = [
             (
@@ -120,4 +121,4 @@ class Advance:
                 "another.",
             ),
         ]
-        return [tf.debugging.Assert(right, [text]) for right, text in checks]
+        return assertions(checks)

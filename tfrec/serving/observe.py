@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec.layers.inputs import Lookup
 from tfrec.models.rank import Wanted, best
+from tfrec.serving.checks import assertions, once_checked
 
 Tensors = dict[str, tf.Tensor]
 RATINGS, WHEN = "ratings", "seconds"
@@ -64,8 +65,7 @@ class Observe:
         """
         spec = self.model.spec
         column = spec.item_column
-        with tf.control_dependencies(self._checks(values)):
-            values = {name: tf.identity(value) for name, value in values.items()}
+        values = once_checked(self._checks(values), values)
         user = self.model.lookup({spec.user: values[spec.user]})[spec.user]
         items = self.lookup(values[column.name])
         scores = self.model.scores_after(
@@ -105,4 +105,4 @@ class Observe:
                 "another.",
             ),
         ]
-        return [tf.debugging.Assert(right, [text]) for right, text in checks]
+        return assertions(checks)

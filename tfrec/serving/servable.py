@@ -14,6 +14,7 @@ from tfrec.layers.inputs import Lookup
 from tfrec.models.base import Recommender
 from tfrec.models.rank import Wanted, rank
 from tfrec.serving.audience import AudienceQuery
+from tfrec.serving.checks import once_checked
 from tfrec.serving.examples import parser
 from tfrec.serving.live import Advance
 from tfrec.serving.observe import Observe
@@ -96,12 +97,8 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
     parse = parser(spec, model.query_columns)
 
     def recommend(k: tf.Tensor, features: Tensors, lists: Tensors) -> Tensors:
-        with tf.control_dependencies(
-            _checks(features, k, lists, item.size - item.first)
-        ):
-            k, features, lists = tf.nest.map_structure(
-                tf.identity, (k, features, lists)
-            )
+        checks = _checks(features, k, lists, item.size - item.first)
+        k, features, lists = once_checked(checks, (k, features, lists))
         candidates = lookup(lists["candidates"])
         if within is not None:
             candidates = both(candidates, within(lists["within"]))
@@ -235,7 +232,7 @@ def _named(method: Callable[[Tensors], Tensors]) -> Callable[..., Tensors]:
 
 def _checks(
     features: Tensors, k: tf.Tensor, lists: Tensors, items: int
-) -> list[tf.Operation]:
+) -> list[tf.Operation | None]:
     batch = tf.shape(next(iter(features.values())))[0]
     message = (
         f"k is not between 1 and the {items} items of the catalogue: choose another."
@@ -263,7 +260,7 @@ def _checks(
                 "value for each query.",
             )
         )
-    return [check for check in checks if check is not None]
+    return checks
 
 
 def _reached(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
 from tfrec.layers.denoising import StackedAutoencoder
 from tfrec.models.first_callback import fit_with
+
+if TYPE_CHECKING:
+    from tfrec.data.interactions import Interactions
 
 Tensors = dict[str, tf.Tensor]
 
@@ -32,7 +36,8 @@ class Layerwise:
     after an interruption, goes on at its place. ``train_on_batch`` and ``evaluate`` are
     of the whole model.
 
-    Subclasses set ``network``, call :meth:`count_epochs` and give :meth:`layer_loss`.
+    Subclasses set ``network``, call :meth:`count_epochs` and give :meth:`layer_loss`
+    and :meth:`mean_row`, which a new network's output starts at.
     """
 
     network: StackedAutoencoder
@@ -43,6 +48,17 @@ class Layerwise:
         self.epochs_done = self.add_weight(  # type: ignore[attr-defined]
             "epochs_done", (), tf.int32, "zeros", trainable=False
         )
+
+    def mean_row(self, data: Interactions) -> np.ndarray:
+        """The mean of the rows that the network reads, ``(size,)``."""
+        raise NotImplementedError
+
+    def adapt(self, data: Interactions) -> None:
+        """Takes over training data; a new network starts at the mean of its rows."""
+        fresh = not self.adapted  # type: ignore[attr-defined]
+        super().adapt(data)  # type: ignore[misc]
+        if fresh:
+            self.network.start_at(self.mean_row(data))
 
     def layer_loss(self, number: int, features: Tensors) -> tf.Tensor:
         """The loss of one layer on a batch, a scalar."""

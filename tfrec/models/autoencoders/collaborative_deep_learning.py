@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
@@ -99,13 +100,10 @@ class CollaborativeDeepLearning(Layerwise, _Collaborative):
         self.network = StackedAutoencoder(self.text.size, units, self.seeds)
         self.count_epochs()
 
-    def adapt(self, data: Interactions) -> None:
-        """Takes over the catalogue; a new network starts at the mean of its texts."""
-        fresh = not self.adapted
-        super().adapt(data)
-        if fresh:
-            tokens = data.items[self.text.name][first_known(self.spec.item_column) :]
-            self.network.start_at(mean_counted(tokens, self.text.size))
+    def mean_row(self, data: Interactions) -> np.ndarray:
+        """The mean text, ``(words,)``."""
+        tokens = data.items[self.text.name][first_known(self.spec.item_column) :]
+        return mean_counted(tokens, self.text.size)
 
     @property
     def numbers(self) -> int:

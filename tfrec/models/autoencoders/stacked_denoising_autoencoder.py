@@ -89,13 +89,10 @@ class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
         self.network = StackedAutoencoder(size, config.layers, self.seeds)
         self.count_epochs()
 
-    def adapt(self, data: Interactions) -> None:
-        """Takes over what users took; a new network starts at the mean of the rows."""
-        fresh = not self.adapted
-        super().adapt(data)
-        if fresh:
-            users = np.count_nonzero(np.bincount(data.user))
-            self.network.start_at(data.item_counts / max(users, 1))
+    def mean_row(self, data: Interactions) -> np.ndarray:
+        """The share of users that took each item, ``(items,)``."""
+        users = np.count_nonzero(np.bincount(data.user))
+        return data.item_counts / max(users, 1)
 
     def view(self) -> Rows:
         """What each user took."""

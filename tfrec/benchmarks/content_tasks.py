@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tfrec import datasets
-from tfrec.benchmarks.task import Task, drawn_users
-from tfrec.benchmarks.words import common_words, without_words
+from tfrec.benchmarks.task import Task, drawn_users, leave_last_out
+from tfrec.benchmarks.words import common_words, padding_last, without_words
 from tfrec.data.interactions import Interactions
 from tfrec.evaluation.protocols import FullRanking, SampledNegatives
 from tfrec.features import Text
@@ -30,16 +30,8 @@ def movielens_1m_new_films(data_dir: str | Path | None) -> Task:
     liked = data.take(np.isin(data.user, chosen) & (data.label >= 4))
     content = ("genres", "title", "year", "plot", "directors", "actors", "poster")
     liked = liked.with_spec(data.spec.select("user_id", "history", *content))
-    train, valid, test, held_out = _by_fate(liked, fate)
-    return Task(
-        title=f"ML-1M, 1,500 drawn users, four stars or more, {len(held_out)} films "
-        "that training never holds",
-        spec=liked.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=10, among=held_out),
-        metrics=("recall@10", "ndcg@10"),
-        valid=valid,
+    return _new_items(
+        liked, fate, "ML-1M, 1,500 drawn users, four stars or more", "films"
     )
 
 
@@ -70,16 +62,12 @@ def movielens_1m_new_texts(data_dir: str | Path | None) -> Task:
 def movielens_1m_known_texts(data_dir: str | Path | None) -> Task:
     """The films that training holds in that task: each user's last one."""
     new = movielens_1m_new_texts(data_dir)
-    train, valid, test = new.train.split("leave_last_out")
-    return Task(
-        title="ML-1M, 1,500 drawn users, four stars or more, leave last out, told by "
+    return leave_last_out(
+        new.train,
+        "ML-1M, 1,500 drawn users, four stars or more, leave last out, told by "
         "text and genres",
-        spec=new.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=10),
-        metrics=("recall@10", "ndcg@10"),
-        valid=valid,
+        FullRanking(k=10),
+        ("recall@10", "ndcg@10"),
     )
 
 
@@ -112,14 +100,14 @@ def _by_plots(task: Task) -> Task:
     )
 
 
-def _by_fate(
-    data: Interactions, fate: np.ndarray
-) -> tuple[Interactions, Interactions, Interactions, tuple[int, ...]]:
-    """Train, validation and test by items, and the items of the test.
+def _new_items(data: Interactions, fate: np.ndarray, title: str, kind: str) -> Task:
+    """The items of the test ranked alone, of which training holds no event.
 
     Args:
         data: Events.
         fate: Of items, by index: below .1 test, below .2 validation, train above.
+        title: Data and users.
+        kind: What the items are.
     """
     own = fate[data.item]
     train = data.take(own >= 0.2)
@@ -127,7 +115,16 @@ def _by_fate(
         data.take(part, past=train, train=train)
         for part in (own < 0.1, (own >= 0.1) & (own < 0.2))
     )
-    return train, valid, test, tuple(np.flatnonzero(fate < 0.1).tolist())
+    held_out = tuple(np.flatnonzero(fate < 0.1).tolist())
+    return Task(
+        title=f"{title}, {len(held_out):,} {kind} that training never holds",
+        spec=data.spec,
+        train=train,
+        test=test,
+        protocol=FullRanking(k=10, among=held_out),
+        metrics=("recall@10", "ndcg@10"),
+        valid=valid,
+    )
 
 
 def _numbered_anew(data: Interactions) -> Interactions:
@@ -179,15 +176,11 @@ def _citeulike(p: int, data_dir: str | Path | None) -> Task:
 def amazon_sports_known_words(data_dir: str | Path | None) -> Task:
     """Amazon Sports by its words, what training holds: each user's last product."""
     new = amazon_sports_new_words(data_dir)
-    train, valid, test = new.train.split("leave_last_out")
-    return dataclasses.replace(
-        new,
-        title="Amazon Sports by words, 10,000 drawn users, leave last out",
-        train=train,
-        test=test,
-        protocol=SampledNegatives(k=10, negatives=99),
-        metrics=("hit_rate@10", "ndcg@10"),
-        valid=valid,
+    return leave_last_out(
+        new.train,
+        "Amazon Sports by words, 10,000 drawn users, leave last out",
+        SampledNegatives(k=10, negatives=99),
+        ("hit_rate@10", "ndcg@10"),
     )
 
 
@@ -201,16 +194,8 @@ def amazon_sports_new_words(data_dir: str | Path | None) -> Task:
     products = data.spec.item_column
     fate = np.random.default_rng(0).random(products.size)
     fate[: products.first] = 1
-    train, valid, test, held_out = _by_fate(data, fate)
-    return Task(
-        title=f"Amazon Sports by words, 10,000 drawn users, {len(held_out):,} products "
-        "that training never holds",
-        spec=data.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=10, among=held_out),
-        metrics=("recall@10", "ndcg@10"),
-        valid=valid,
+    return _new_items(
+        data, fate, "Amazon Sports by words, 10,000 drawn users", "products"
     )
 
 
@@ -232,8 +217,7 @@ def _by_attributes(data: Interactions) -> Interactions:
         ],
         axis=1,
     )
-    forward = np.argsort(found == 0, axis=1, kind="stable")
-    found = np.take_along_axis(found, forward, axis=1).astype(np.int32)
+    found = padding_last(found).astype(np.int32)
     data = data.with_spec(data.spec.select("user_id", "history"))
     spec = dataclasses.replace(data.spec, columns=(*data.spec.columns, text))
     return dataclasses.replace(data, spec=spec, items={**data.items, text.name: found})

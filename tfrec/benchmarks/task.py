@@ -39,6 +39,14 @@ class Task:
         return tuple(metric.partition("@")[0] for metric in self.metrics)
 
 
+def leave_last_out(
+    data: Interactions, title: str, protocol: Protocol, metrics: tuple[str, ...]
+) -> Task:
+    """Each user's last event for test, the one before for validation."""
+    train, valid, test = data.split("leave_last_out")
+    return Task(title, data.spec, train, test, protocol, metrics, valid)
+
+
 def drawn_users(data: Interactions, count: int) -> np.ndarray:
     """``(events,)`` bool, those of users drawn with seed 0."""
     column = data.spec.user_column

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfrec import datasets
 from tfrec.benchmarks import content_tasks as content
-from tfrec.benchmarks.task import Task, drawn_users
+from tfrec.benchmarks.task import Task, drawn_users, leave_last_out
 from tfrec.data.interactions import Interactions
 from tfrec.errors import did_you_mean
 from tfrec.evaluation.protocols import (
@@ -59,15 +59,11 @@ def watch_time(data_dir: str | Path | None) -> Task:
     says how much of a good time a watched film was.
     """
     data = datasets.load("movielens", data_dir)
-    train, valid, test = data.split("leave_last_out")
-    return Task(
-        title=f"{data.name}, leave last out, stars as watch time",
-        spec=data.spec,
-        train=train,
-        test=test,
-        protocol=SampledNegatives(k=10, watch_time=True),
-        metrics=("weighted_loss", "ndcg@10"),
-        valid=valid,
+    return leave_last_out(
+        data,
+        f"{data.name}, leave last out, stars as watch time",
+        SampledNegatives(k=10, watch_time=True),
+        ("weighted_loss", "ndcg@10"),
     )
 
 
@@ -94,15 +90,11 @@ def movielens_1m_long(data_dir: str | Path | None) -> Task:
     data = datasets.load("movielens/1m", data_dir, history=50)
     data = data.take(drawn_users(data, 1_000))
     data = data.with_spec(data.spec.select("user_id", "history", "genres"))
-    train, valid, test = data.split("leave_last_out")
-    return Task(
-        title="ML-1M, 1,000 drawn users, leave last out, histories of 50",
-        spec=data.spec,
-        train=train,
-        test=test,
-        protocol=SampledNegatives(k=10, negatives=99),
-        metrics=("hit_rate@10", "ndcg@10"),
-        valid=valid,
+    return leave_last_out(
+        data,
+        "ML-1M, 1,000 drawn users, leave last out, histories of 50",
+        SampledNegatives(k=10, negatives=99),
+        ("hit_rate@10", "ndcg@10"),
     )
 
 
@@ -110,15 +102,11 @@ def amazon_sports(data_dir: str | Path | None, users: int = 10_000) -> Task:
     """Amazon Sports, users drawn with seed 0, each one's last event for test."""
     data = datasets.load("amazon/sports", data_dir, history=10)
     data = data.take(drawn_users(data, users))
-    train, valid, test = data.split("leave_last_out")
-    return Task(
-        title=f"Amazon Sports, {users:,} drawn users, leave last out",
-        spec=data.spec,
-        train=train,
-        test=test,
-        protocol=SampledNegatives(k=10, negatives=99),
-        metrics=("hit_rate@10", "ndcg@10"),
-        valid=valid,
+    return leave_last_out(
+        data,
+        f"Amazon Sports, {users:,} drawn users, leave last out",
+        SampledNegatives(k=10, negatives=99),
+        ("hit_rate@10", "ndcg@10"),
     )
 
 
@@ -289,15 +277,11 @@ def movielens_histories(data_dir: str | Path | None) -> Task:
     """MovieLens, each user's last event; the forty events before."""
     data = datasets.load("movielens", data_dir, history=40)
     data = data.with_spec(data.spec.select("history"))
-    train, valid, test = data.split("leave_last_out")
-    return Task(
-        title=f"{data.name}, leave last out, histories of 40",
-        spec=data.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=20),
-        metrics=("recall@20", "ndcg@20"),
-        valid=valid,
+    return leave_last_out(
+        data,
+        f"{data.name}, leave last out, histories of 40",
+        FullRanking(k=20),
+        ("recall@20", "ndcg@20"),
     )
 
 
@@ -305,15 +289,11 @@ def movielens_genres(data_dir: str | Path | None) -> Task:
     """MovieLens, each user's last event; the ten events before, and the genres."""
     data = datasets.load("movielens", data_dir, history=10)
     data = data.with_spec(data.spec.select("user_id", "history", "genres"))
-    train, valid, test = data.split("leave_last_out")
-    return Task(
-        title=f"{data.name}, leave last out, histories of 10",
-        spec=data.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=20),
-        metrics=("recall@20", "ndcg@20"),
-        valid=valid,
+    return leave_last_out(
+        data,
+        f"{data.name}, leave last out, histories of 10",
+        FullRanking(k=20),
+        ("recall@20", "ndcg@20"),
     )
 
 
@@ -321,15 +301,11 @@ def movielens_last(data_dir: str | Path | None) -> Task:
     """MovieLens, each user's last event, told by ids alone."""
     data = datasets.load("movielens", data_dir)
     data = data.with_spec(data.spec.select("user_id", "movie_id"))
-    train, valid, test = data.split("leave_last_out")
-    return Task(
-        title=f"{data.name}, leave last out, ids alone",
-        spec=data.spec,
-        train=train,
-        test=test,
-        protocol=FullRanking(k=10),
-        metrics=("ndcg@10", "recall@10"),
-        valid=valid,
+    return leave_last_out(
+        data,
+        f"{data.name}, leave last out, ids alone",
+        FullRanking(k=10),
+        ("ndcg@10", "recall@10"),
     )
 
 

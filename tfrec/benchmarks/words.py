@@ -42,10 +42,15 @@ def without_words(data: Interactions, column: str, words: np.ndarray) -> Interac
     place = np.zeros(text.size, np.int32)
     place[text.first :][~words] = narrow.first + np.arange(len(kept))
     found = place[tokens]
-    forward = np.argsort(found == 0, axis=1, kind="stable")
-    found = np.take_along_axis(found, forward, axis=1)
+    found = padding_last(found)
     spec: FeatureSpec = dataclasses.replace(
         data.spec,
         columns=tuple(narrow if c.name == column else c for c in data.spec.columns),
     )
     return dataclasses.replace(data, spec=spec, items={**data.items, column: found})
+
+
+def padding_last(tokens: np.ndarray) -> np.ndarray:
+    """Rows with their zeros moved behind the rest, whose order stays."""
+    forward = np.argsort(tokens == 0, axis=1, kind="stable")
+    return np.take_along_axis(tokens, forward, axis=1)

@@ -58,7 +58,7 @@ def check_step() -> Callable[..., None]:
     ) -> None:
         known = {id(variable) for variable in weights.values()}
         assert known == {id(variable) for variable in model.trainable_variables}
-        start = {n: v.numpy().astype(np.float64) for n, v in weights.items()}
+        start = {n: np.array(v.numpy(), np.float64) for n, v in weights.items()}
         model.compile(keras.optimizers.SGD(RATE), run_eagerly=True)
         reported = model.train_on_batch(*batch, return_dict=True)["loss"]
         assert reported == pytest.approx(loss(start), rel=1e-4)

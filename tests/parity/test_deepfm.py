@@ -30,6 +30,24 @@ def test_equation_1(data, model):
     clicks.agree(model, batch, machine + deep)
 
 
+def test_loss_and_step(data, randomise, check_step):
+    """Log loss, and L2 on the distinct rows of a batch, w and v alike."""
+    model = DeepFM(data.spec, dim=2, layers=(4, 3), l2=clicks.L2)
+    model.ensure_built()
+    randomise(model)
+    batch = clicks.repeated_batch(data)
+    weights = {**clicks.field_weights(model.fields), **clicks.mlp_weights(model.mlp)}
+
+    def loss(w: clicks.Weights) -> float:
+        found = np.stack(clicks.vectors(w, model.fields, batch), axis=1)
+        linear, v = found[:, :, 0].sum(axis=1), found[:, :, 1:]
+        deep = clicks.network(w, v.reshape(len(v), -1))
+        logit = linear + clicks.pair_sum(v) + deep
+        return clicks.log_loss(logit) + clicks.penalty(w, model.fields, batch)
+
+    check_step(model, clicks.tensors(batch), weights, loss)
+
+
 def test_both_parts_share_the_embedding(data, model):
     batch = clicks.batch_of(data)
     before = parts(model, batch)

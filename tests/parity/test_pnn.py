@@ -25,10 +25,13 @@ def outer(f: np.ndarray) -> np.ndarray:
     return total.reshape(len(f), -1)
 
 
-@pytest.mark.parametrize(
+PRODUCTS = pytest.mark.parametrize(
     ("products", "parts"),
     [("inner", (inner,)), ("outer", (outer,)), ("both", (inner, outer))],
 )
+
+
+@PRODUCTS
 def test_products(data, randomise, products, parts):
     model = PNN(data.spec, dim=DIM, layers=(6, 5), products=products)
     model.ensure_built()
@@ -38,6 +41,24 @@ def test_products(data, randomise, products, parts):
     x = np.concatenate([f.reshape(len(f), -1), *(p(f) for p in parts)], axis=1)
     assert model.mlp.layers[0].kernel.shape == (x.shape[1], 6)
     clicks.agree(model, batch, clicks.relu_mlp(model.mlp, x))
+
+
+@PRODUCTS
+def test_loss_and_step(data, randomise, check_step, products, parts):
+    """Log loss, and L2 on the distinct rows of a batch."""
+    model = PNN(data.spec, dim=DIM, layers=(5, 4), products=products, l2=clicks.L2)
+    model.ensure_built()
+    randomise(model)
+    batch = clicks.repeated_batch(data)
+    weights = {**clicks.field_weights(model.fields), **clicks.mlp_weights(model.mlp)}
+
+    def loss(w: clicks.Weights) -> float:
+        f = np.stack(clicks.vectors(w, model.fields, batch), axis=1)
+        x = np.concatenate([f.reshape(len(f), -1), *(p(f) for p in parts)], axis=1)
+        logit = clicks.network(w, x)
+        return clicks.log_loss(logit) + clicks.penalty(w, model.fields, batch)
+
+    check_step(model, clicks.tensors(batch), weights, loss)
 
 
 def test_other_products_are_refused(data):

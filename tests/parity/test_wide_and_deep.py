@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import clicks
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec import models, optimizers
+from tfrec import keras, models, optimizers
 from tfrec.features import Cross
 from tfrec.layers.crosses import crossed
 from tfrec.models import WideAndDeep
@@ -112,6 +113,45 @@ def test_a_step_is_ftrl_on_the_wide_and_the_other_on_the_deep_part(spec, data):
     for before, ours, expected in pairs:
         np.testing.assert_allclose(ours, expected, atol=1e-6, err_msg=ours.name)
         assert np.any(before != ours.numpy()), ours.name
+
+
+def bag_of_weights(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Mean weight of the ids of a row that are not 0; 0 where there is none."""
+    real = ids > 0
+    return (table[ids, 0] * real).sum(axis=1) / np.maximum(real.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_loss_and_gradient(spec, data, randomise, check_step, monkeypatch, wide):
+    """Log loss, and L2 on the distinct embeddings of a batch, not on wide weights."""
+    crosses = (Cross(("user_id", "genres"), 9), Cross(("age", "device"), 7))
+    spec = dataclasses.replace(spec, crosses=crosses)
+    # FTRL is compared above; here it is gradient descent at the rate of check_step.
+    monkeypatch.setattr(optimizers, "Ftrl", lambda *_, **__: keras.optimizers.SGD(10.0))
+    model = WideAndDeep(spec, dim=2, layers=(4, 3), wide=wide, l2=clicks.L2)
+    model.ensure_built()
+    randomise(model)
+    batch = clicks.repeated_batch(data)
+    features = clicks.tensors(batch)
+    weights = {**clicks.field_weights(model.fields), **clicks.mlp_weights(model.mlp)}
+    hashed = []
+    if wide:
+        linear = clicks.field_weights(model.linear)
+        weights |= {f"wide {name}": table for name, table in linear.items()}
+        weights |= {f"cross {n}": table for n, table in enumerate(model.crosses)}
+        hashed = [ids.numpy() for ids in crossed(spec, model.lookup(features[0]))]
+
+    def loss(w: clicks.Weights) -> float:
+        deep = clicks.vectors(w, model.fields, batch)
+        logit = clicks.network(w, np.concatenate(deep, axis=1))
+        if wide:
+            own = {n.removeprefix("wide "): v for n, v in w.items() if "wide" in n}
+            logit += sum(clicks.vectors(own, model.linear, batch))[:, 0]
+            for number, ids in enumerate(hashed):
+                logit += bag_of_weights(w[f"cross {number}"], ids)
+        return clicks.log_loss(logit) + clicks.penalty(w, model.fields, batch)
+
+    check_step(model, features, weights, loss)
 
 
 def test_l1_makes_wide_weights_exactly_zero(spec, data):

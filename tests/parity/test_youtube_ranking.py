@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import clicks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -55,6 +56,28 @@ def test_the_gradient_by_the_logit_is_that_of_logistic_regression():
     chance = 1 / (1 + np.exp(-logit.numpy()))
     expected = np.array([[3.0], [1.0]]) * (chance - target.numpy()) / 2
     np.testing.assert_allclose(tape.gradient(loss, logit), expected, rtol=1e-5)
+
+
+def test_loss_and_step(data, randomise, check_step):
+    """Clicks weigh their watch time; L2 is on the distinct rows of a batch."""
+    model = YouTubeRanking(data.spec, dim=2, layers=(4, 3), l2=clicks.L2)
+    model.ensure_built()
+    randomise(model)
+    batch = clicks.repeated_batch(data)
+    minutes = np.linspace(0.5, 6, clicks.ROWS, dtype=np.float32)
+    weight = np.where(clicks.CLICKS == 1, minutes, 1).astype(np.float32)
+    weights = {**clicks.field_weights(model.fields), **clicks.mlp_weights(model.mlp)}
+    assert set(weights) > {"table 2", "table 4"}  # age keeps its own width
+    x = ((batch["year"] - 1990) / 8)[:, None]
+    powers = [x, np.sqrt(np.maximum(x, 0)), x**2]
+
+    def loss(w: clicks.Weights) -> float:
+        parts = [*clicks.vectors(w, model.fields, batch), *powers]
+        logit = clicks.network(w, np.concatenate(parts, axis=1))
+        log_loss = clicks.log_loss(logit, weight)
+        return log_loss + clicks.penalty(w, model.fields, batch)
+
+    check_step(model, clicks.tensors(batch, weight), weights, loss)
 
 
 def impressions(seed: int = 0) -> tuple[Interactions, np.ndarray]:

@@ -19,6 +19,7 @@ from copies import Copies
 from mutants import Mutant, load
 
 ROOT = Path(__file__).parents[2]
+LIBRARIES = "tensorflow,tf_keras,tensorflow_recommenders,pyarrow.compute"
 
 
 @click.command(help=__doc__)
@@ -26,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 @click.option("--jobs", default=2, show_default=True, help="Mutants at a time.")
 @click.option("--list", "listing", is_flag=True, help="Show the mutants, run nothing.")
 @click.option("--root", default=ROOT, type=Path, help="The project; this one if none.")
-def main(only: str, jobs: int, listing: bool, root: Path) -> None:
+@click.option("--libraries", default=LIBRARIES, help="What is loaded once for all.")
+def main(only: str, jobs: int, listing: bool, root: Path, libraries: str) -> None:
     mutants = load(root / "tests" / "mutants")
     mutants = [m for m in mutants if only in m.file or only in m.means]
     if not mutants:
@@ -37,7 +39,7 @@ def main(only: str, jobs: int, listing: bool, root: Path) -> None:
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    verdicts = run(mutants, root, jobs)
+    verdicts = run(mutants, root, jobs, libraries)
     counts = {v: verdicts.count(v) for v in ("noticed", "survived", "invalid")}
     for mutant, verdict in zip(mutants, verdicts, strict=True):
         if verdict == "survived":
@@ -50,12 +52,13 @@ def main(only: str, jobs: int, listing: bool, root: Path) -> None:
     sys.exit(counts["noticed"] < len(mutants))
 
 
-def run(mutants: list[Mutant], root: Path, jobs: int) -> list[str]:
+def run(mutants: list[Mutant], root: Path, jobs: int, libraries: str) -> list[str]:
     """The verdict on each mutant; exits with 2 if a test fails without any of them."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
+    jobs = min(jobs, len(mutants))
     pool = ThreadPoolExecutor(jobs)
     with tempfile.TemporaryDirectory(prefix="mutants") as folder:
-        copies = Copies(root, jobs, Path(folder).resolve())
+        copies = Copies(root, jobs, Path(folder).resolve(), libraries)
         try:
             parts = [tests[k::jobs] for k in range(min(jobs, len(tests)))]
             wrong = [each for each in pool.map(copies.unchanged, parts) if each]

@@ -48,6 +48,25 @@ def test_loss_and_step(data, randomise, check_step):
     check_step(model, clicks.tensors(batch), weights, loss)
 
 
+def test_moving_averages_of_batch_normalisation(data, randomise):
+    """Of what a batch leaves in them 9 tenths are left after the next."""
+    model = DeepFM(data.spec, dim=2, layers=(4,), batch_norm=True)
+    model.ensure_built()
+    randomise(model)
+    dense, normalised, *_ = model.mlp.layers
+    batch = clicks.batch_of(data)
+    v = clicks.fields(model.fields, batch)[:, :, 1:].reshape(clicks.ROWS, -1)
+    s = v @ dense.kernel.numpy()
+    mean, variance = np.zeros(4), np.ones(4)
+    for rows in (range(6), range(6, 12), range(3, 9)):
+        part = list(rows)
+        model({name: values[part] for name, values in batch.items()}, training=True)
+        mean = 0.9 * mean + 0.1 * s[part].mean(axis=0)
+        variance = 0.9 * variance + 0.1 * s[part].var(axis=0)
+    np.testing.assert_allclose(normalised.moving_mean, mean, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(normalised.moving_variance, variance, rtol=1e-3)
+
+
 def test_both_parts_share_the_embedding(data, model):
     batch = clicks.batch_of(data)
     before = parts(model, batch)

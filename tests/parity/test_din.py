@@ -136,6 +136,33 @@ def test_dice_in_both_modes():
     )
 
 
+def test_the_moving_averages_of_dice():
+    """``sum over t of (1 - m) m^(T - t) E_t``, and of ``Var_t``, beside the start."""
+    layer, batches = Dice(), rng.normal(2, 3, (5, 8, 3)).astype(np.float32)
+    for s in batches:
+        layer(s, training=True)
+    share = 0.1 * 0.9 ** np.arange(4, -1, -1)
+    mean = share @ batches.mean(axis=1)
+    variance = 0.9**5 + share @ batches.var(axis=1)  # from 1 on
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance, variance, rtol=1e-4)
+
+
+def test_after_a_short_fit_inference_is_the_network_that_was_trained(data, randomise):
+    """Forty batches, and Dice turns where its inputs are, not where it began."""
+    model = built(data, lambda model: randomise(model, 1))
+    model.compile(tf.keras.optimizers.Adam(0.003), run_eagerly=True)
+    features, target = next(iter(data.batches(Pairs(0), 600, shuffle=False)))
+    clicks = tf.cast(target > 3, tf.float32)
+    batches = tf.data.Dataset.from_tensors((features, clicks)).repeat(40)
+    model.fit(batches, verbose=0)
+    answered = model(features).numpy()
+    trained = model(features, training=True).numpy()
+    assert np.abs(answered - trained).mean() < 0.15 * trained.std()
+    expected = log_loss(trained, clicks)
+    assert log_loss(answered, clicks) == pytest.approx(expected, rel=0.002)
+
+
 def test_the_activation_unit():
     """``MLP([h; c; h - c; h * c])``, one weight for each entry, no softmax."""
     layer = ActivationUnit((5,), seed_stream(0), activation="tanh")

@@ -22,7 +22,8 @@ class Dice(keras.layers.Layer):
     training, and moving averages of them otherwise.
 
     Args:
-        momentum: Share of the moving averages that a batch leaves.
+        momentum: Share of the moving averages that a batch leaves. An epoch of large
+            batches is too short for Keras's 0.99.
         epsilon: Added to the variance.
 
     Call: ``(..., units)`` and optionally a mask ``(...)`` bool, True where an entry
@@ -30,7 +31,7 @@ class Dice(keras.layers.Layer):
     """
 
     def __init__(
-        self, momentum: float = 0.99, epsilon: float = 1e-8, **kwargs: Any
+        self, momentum: float = 0.9, epsilon: float = 1e-8, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.momentum, self.epsilon = momentum, epsilon

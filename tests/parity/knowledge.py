@@ -35,6 +35,11 @@ def with_graph(data, relations: int = 3, entities: int = 12):
         tuple(f"e{n}" for n in range(entities)),
         tuple(f"r{n}" for n in range(relations)),
     )
+    return joined(data, graph)
+
+
+def joined(data, graph: KnowledgeGraph):
+    """The data with a graph over its items, as a loader of data sets joins them."""
     declared, tables = graph.columns(data.spec.item_column)
     spec = data.spec
     for column in declared:

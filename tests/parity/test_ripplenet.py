@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from knowledge import BATCH, ITEM, LABEL, USER, log_loss, softmax, with_graph
+from knowledge import (
+    BATCH,
+    ITEM,
+    LABEL,
+    USER,
+    joined,
+    log_loss,
+    softmax,
+    with_graph,
+)
 
+from tfrec.data.knowledge import KnowledgeGraph
 from tfrec.models.graph.ripplenet import RippleNet
 
 Weights = dict[str, np.ndarray]
@@ -103,13 +113,106 @@ def test_ripples_start_from_what_the_user_took_and_follow_the_triples(known):
             )
             assert found <= triples
             leads = {t for t in triples if t[0] in seeds}
-            if leads:
-                assert {h for h, _, _ in found} <= seeds
-                assert len(found) >= min(16, len(leads)) // (1 if hop == 0 else 4)
-            else:  # the hop before comes again
-                np.testing.assert_array_equal(tails[user, hop], tails[user, hop - 1])
+            assert leads  # of hops that nothing leads to, see the tests below
+            assert {h for h, _, _ in found} <= seeds
+            assert len(found) >= min(16, len(leads)) // (1 if hop == 0 else 4)
             seeds = set(tails[user, hop])
     assert not heads[:2].any()
+
+
+# Items lead to entities, and few of those lead on: nothing leads away from e0, e1 and
+# e3, while e4 leads to itself.
+E = 32  # the first entity, after the 30 items
+TRIPLES = [
+    *[(2, 0, E), (2, 1, E + 1)],
+    *[(3, 0, E + 2), (E + 2, 1, E + 3)],
+    *[(4, 1, E + 4), (E + 4, 0, E + 4)],
+]
+TAKEN = {2: {2}, 3: {3}, 4: {2, 3}, 5: {4}, 6: {9}}
+
+
+@pytest.fixture(scope="module")
+def ending(data):
+    """Users of one or two items, with the triples above."""
+    pairs = [(user, item) for user, items in TAKEN.items() for item in items]
+    few = data.take(np.arange(len(pairs)))
+    few.columns["user_id"], few.columns["movie_id"] = np.array(pairs, np.int32).T
+    head, kind, tail = np.array(TRIPLES, np.int32).T
+    entities = tuple(f"e{number}" for number in range(5))
+    return joined(few, KnowledgeGraph(head, kind, tail, entities, ("r0", "r1")))
+
+
+def ripples(user: int, hops: int) -> list[list[tuple[int, int, int]]]:
+    """Triples of each hop; a hop that nothing leads to repeats the one before."""
+    reached, found = TAKEN[user], []
+    for _ in range(hops):
+        leads = [triple for triple in TRIPLES if triple[0] in reached]
+        found.append(leads or found[-1])
+        reached = {tail for _, _, tail in found[-1]}
+    return found
+
+
+def answer(w: Weights, user: int, item: int, hops: int) -> float:
+    """Equations 4 to 7 over the triples themselves, not over what is drawn of them.
+
+    Six memories hold one, two or three triples equally often, and so a softmax over
+    them gives each triple the share that a softmax over the triples gives it.
+    """
+    own, total = w["e"][item], np.zeros(3)
+    for triples in ripples(user, hops):
+        powers = [
+            np.exp(own @ w["r"][kind].reshape(3, 3) @ w["e"][head])
+            for head, kind, _ in triples
+        ]
+        tails = np.array([w["e"][tail] for _, _, tail in triples])
+        own = np.array(powers) @ tails / np.sum(powers)
+        total = total + own
+    return total @ w["e"][item]
+
+
+@pytest.mark.parametrize("hops", [2, 3])
+def test_a_hop_that_nothing_leads_to_repeats_the_one_before(ending, randomise, hops):
+    model = built(ending, randomise, hops=hops, memories=6)
+    assert ripples(2, 2)[1] == ripples(2, 2)[0]  # from the first hop on
+    assert ripples(3, 2)[1] != ripples(3, 2)[0]
+    assert ripples(3, 3)[2] == ripples(3, 3)[1]  # from the second hop on
+    w = values(model)
+    for user in (2, 3, 4, 5):
+        pairs = {
+            "user_id/index": tf.fill([30], user),
+            "movie_id/index": tf.range(2, 32),
+        }
+        expected = [answer(w, user, item, hops) for item in range(2, 32)]
+        np.testing.assert_allclose(model(pairs), expected, rtol=1e-4, atol=1e-5)
+    stranger = {"user_id/index": tf.constant([6]), "movie_id/index": tf.constant([9])}
+    assert float(model(stranger)[0]) == 0.0
+
+
+def test_the_step_of_a_hop_that_is_repeated(ending, randomise, check_step):
+    """A repeated hop has its share in the penalty of the triples, too."""
+    model = built(ending, randomise, hops=2, memories=6, kge_weight=0.3, negatives=0)
+    user, item = np.array([2, 3, 4, 5, 2]), np.array([3, 3, 30, 9, 31])
+    batch = {
+        "user_id/index": tf.constant(user, tf.int32),
+        "movie_id/index": tf.constant(item, tf.int32),
+    }
+
+    def plausible(w: Weights, triple: tuple[int, int, int]) -> float:
+        head, kind, tail = triple
+        x = w["e"][head] @ w["r"][kind].reshape(3, 3) @ w["e"][tail]
+        return 1 / (1 + np.exp(-x))
+
+    def loss(w: Weights) -> float:
+        pairs = zip(user, item, strict=True)
+        logit = np.array([answer(w, u, i, hops=2) for u, i in pairs])
+        kge = sum(
+            np.mean([plausible(w, triple) for triple in triples])
+            for u in user
+            for triples in ripples(u, 2)
+        )
+        return log_loss(logit, LABEL) - 0.3 * kge / len(user)
+
+    check_step(model, (batch, tf.constant(LABEL)), weights(model), loss)
 
 
 def test_a_user_of_whom_the_graph_knows_nothing_scores_nothing(known, randomise):

@@ -68,9 +68,10 @@ def deviation(data, user: int, time: int) -> float:
     return np.sign(away) * np.abs(away) ** BETA
 
 
-def rating(w: Weights, data) -> np.ndarray:
+def rating(w: Weights, data, user=USER, item=ITEM, times=None) -> np.ndarray:
+    times = moments(data) if times is None else times
     found, first = [], data.spec.item_column.first
-    for u, i, t in zip(USER, ITEM, moments(data), strict=True):
+    for u, i, t in zip(user, item, times, strict=True):
         dev, today = deviation(data, u, t), daily(w, data, u, t)
         a, c, alpha = w["drift"][u, 0], w["drift"][u, 1], w["drift"][u, 2:]
         b_u = w["b_u"][u, 0] + a * dev + today[0]
@@ -149,6 +150,44 @@ def test_it_starts_as_svd_plus_plus(data):
         ours.set_weights(theirs.get_weights())
     twin.implicit.assign(model.implicit)
     np.testing.assert_allclose(model(batch(data)), twin(batch(data)), rtol=1e-5)
+
+
+def test_a_day_begins_at_midnight(data, randomise):
+    """Whenever on its day the first event was: here it was at noon, UTC."""
+    minute, noon = 60, 12_000 * DAY + DAY // 2
+    times = noon + np.arange(len(data)) * 7 * minute
+    mine = np.flatnonzero(data.user == 7)[:4]
+    midnight = noon + DAY // 2
+    late, early = midnight - 10 * minute, midnight + 10 * minute
+    evening = midnight + DAY - 10 * minute  # more than a day after the first event
+    times[mine] = [midnight - minute, midnight + minute, late, early]
+    timed = data.take(np.arange(len(data)))
+    timed.columns["timestamp"] = times
+    keep = (timed.user != 7) | np.isin(np.arange(len(data)), mine)
+    timed = timed.take(np.flatnonzero(keep))
+    assert timed.timestamp.min() == noon
+    assert [day for user, day in days_seen(timed) if user == 7] == [12_000, 12_001]
+    model = built(TimeSVDPlusPlus, timed, randomise, bins=BINS, beta=BETA)
+
+    def features(asked: np.ndarray) -> dict[str, tf.Tensor]:
+        return {
+            "user_id/index": tf.fill([len(asked)], 7),
+            "movie_id/index": tf.fill([len(asked)], 9),
+            "timestamp": tf.constant(asked, tf.int64),
+        }
+
+    asked = np.array([noon, late, early, evening, evening + DAY, noon - DAY])
+    sevens, nines = np.full(len(asked), 7), np.full(len(asked), 9)
+    expected = rating(values(model), timed, sevens, nines, asked)
+    np.testing.assert_allclose(model(features(asked)), expected, rtol=1e-4)
+    # What is left without all else that moves in time: two days, each the same all day.
+    model.drift.set_weights([np.zeros_like(model.drift.get_weights()[0])])
+    model.bin_bias.set_weights([np.zeros_like(model.bin_bias.get_weights()[0])])
+    same = model(features(asked)).numpy()
+    assert same[0] == same[1]
+    assert same[2] == same[3]
+    assert same[4] == same[5]
+    assert min(abs(same[0] - same[2]), abs(same[2] - same[4])) > 1e-3
 
 
 # Time as an input

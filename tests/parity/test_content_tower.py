@@ -10,9 +10,12 @@ import warnings
 import numpy as np
 import pytest
 import tensorflow as tf
+from encoders import text_weights, texts
 from media import ITEMS, TONES, media_data, picture, png, tone, wav
+from towers import dense_weights, in_batch_loss, mean, tower, unit
 
 from tfrec import keras, models, serving
+from tfrec.data.views import Positives
 from tfrec.evaluation import Evaluator, FullRanking
 from tfrec.models.content.content_tower import ContentTower
 from tfrec.serving import Request
@@ -54,6 +57,11 @@ def fitted(data, epochs=1, **config) -> ContentTower:
     model.compile(steps_per_execution=1)
     model.fit(data.batches(model, 60), epochs=epochs, verbose=0)
     return model
+
+
+def title_encoder(model: ContentTower):
+    """The encoder of the words of a title."""
+    return model.item_features.encoders["title"]
 
 
 def raw_item(data, index: int) -> dict[str, tf.Tensor]:
@@ -113,6 +121,79 @@ def test_the_loss_is_that_of_two_towers(events, randomise, similarity):
         expected -= own - np.log(np.exp(own) + np.exp(others).sum())
     loss = model.batch_loss(batch, None, True)
     assert float(loss) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"layers": (3,), "activation": "tanh"},
+        {"similarity": "cosine", "temperature": 0.5},
+    ],
+    ids=["dot", "cosine"],
+)
+def test_loss_and_step(data, randomise, check_step, config):
+    """Items by their genres and by the words of their title."""
+    data = data.with_spec(data.spec.select("history", "genres", "title"))
+    small = {"dim": 2, "text_filters": 2, "text_windows": (1, 2), **config}
+    model = ContentTower(data.spec, **small)
+    model.adapt(data)
+    model.ensure_built()
+    randomise(model)
+    chosen = data.take(np.argsort(data.item[:60], kind="stable")[:10])
+    batch = next(iter(chosen.batches(Positives(), 10, shuffle=False)))
+    b = {name: values.numpy() for name, values in batch.items()}
+    item = b["movie_id/index"]
+    assert len(set(item)) < 10
+    tables = {**model.query_features.tables, **model.item_features.embeddings.tables}
+    weights = {
+        **{name: table.embeddings for name, table in tables.items()},
+        **dense_weights("u", model.query_tower),
+        **dense_weights("v", model.item_tower),
+        **text_weights(title_encoder(model)),
+    }
+
+    def loss(w: dict[str, np.ndarray]) -> float:
+        user = w["user_id"][b["user_id/index"]], mean(w["movie_id"], b["history/index"])
+        genres = mean(w["genres"], data.items["genres"][item])
+        content = genres, texts(w, data.items["title"][item])
+        u = tower(w, "u", np.concatenate(user, axis=1), np.tanh)
+        v = tower(w, "v", np.concatenate(content, axis=1), np.tanh)
+        if config.get("similarity") == "cosine":
+            u, v = unit(u), unit(v)
+        similarity = u @ v.T / config.get("temperature", 1.0)
+        return in_batch_loss(similarity, item, data.item_counts / len(data), None)
+
+    check_step(model, (batch,), weights, loss)
+
+
+def test_a_step_drops_what_the_filters_over_words_give(data, randomise):
+    """One filter: what it gives is either dropped or doubled, in training alone."""
+    spec = data.spec.select("title")
+    small = {"dim": 3, "text_filters": 1, "text_windows": (1,), "dropout": 0.5}
+    model = ContentTower(spec, **small)
+    model.adapt(data.with_spec(spec))
+    model.compile(run_eagerly=True)
+    randomise(model)
+    title_encoder(model).convolutions[0].bias.assign([3.0])  # of no text it gives 0
+    w = {n: v.numpy() for n, v in text_weights(title_encoder(model)).items()}
+    (kernel,) = (layer.kernel.numpy() for layer in model.item_tower.layers)
+    items = np.arange(2, 32, dtype=np.int32)
+    whole = texts(w, data.items["title"][items]) @ kernel
+    dropped = w["missing"] @ kernel
+    assert np.abs(whole - dropped).max(axis=1).min() > 1e-3
+    inputs = {"movie_id": tf.constant(items)}
+    found = model.candidates(inputs, training=False)
+    np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-5)
+    found = model.candidates(inputs, training=True).numpy()
+    gone = np.isclose(found, dropped, atol=1e-5).all(axis=1)
+    assert 5 < gone.sum() < 25
+    doubled = (2 * whole - dropped)[~gone]
+    np.testing.assert_allclose(found[~gone], doubled, rtol=1e-4, atol=1e-5)
+    batch = next(iter(data.batches(Positives(), 20, shuffle=False)))
+    modes = (False, False, True)
+    still, again, trained = (float(model.batch_loss(batch, None, m)) for m in modes)
+    assert still == again
+    assert abs(trained - still) > 1e-3
 
 
 def test_each_item_of_a_batch_is_encoded_once(model, monkeypatch):

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from encoders import text_weights, texts
+from towers import dense_weights, in_batch_loss, mean, tower, unit
 
+from tfrec.data.views import Positives
 from tfrec.layers.gate import CountGate
 from tfrec.models.content.hybrid_recommender import HybridRecommender
 
+SEED = 5
 SMALL = {"dim": 4, "text_filters": 3, "text_windows": (2,)}
 
 
@@ -65,6 +69,71 @@ def test_training_takes_a_share_of_the_items_as_new(data, randomise):
     new = np.all(np.isclose(trained, content, atol=1e-6), axis=1)
     assert new.mean() == pytest.approx(0.4, abs=0.05)
     np.testing.assert_allclose(trained[~new], model.item(inputs).numpy()[~new])
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_loss_and_step(data, randomise, check_step, similarity):
+    """In a step some items are taken as new: content alone speaks for them."""
+    data = data.with_spec(data.spec.select("genres", "title"))
+    small = {"dim": 2, "text_filters": 2, "new_items": 0.4, "seed": SEED}
+    config = {**SMALL, **small, "similarity": similarity}
+    model = HybridRecommender(data.spec, **config)
+    model.adapt(data)
+    model.ensure_built()
+    randomise(model)
+    chosen = data.take(np.argsort(data.item[:60], kind="stable")[:14])
+    batch = next(iter(chosen.batches(Positives(), 14, shuffle=False)))
+    user, item = (batch[f"{n}/index"].numpy() for n in ("user_id", "movie_id"))
+    # Every item once, in the order of the batch; the draw of the first step.
+    once = np.array(list(dict.fromkeys(item.tolist())))
+    draw = tf.random.stateless_uniform([len(once)], [SEED, 7]).numpy()
+    new = set(once[draw < 0.4])
+    assert 1 < len(new) < len(once) - 1
+    known = ~np.isin(item, list(new))
+    tables = {**model.query_features.tables, **model.item_features.embeddings.tables}
+    weights = {
+        **{name: table.embeddings for name, table in tables.items()},
+        **dense_weights("u", model.query_tower),
+        **dense_weights("v", model.item_tower),
+        **text_weights(model.item_features.encoders["title"]),
+        "own": model.own.embeddings,
+        "a": model.gate.slope,
+        "b": model.gate.shift,
+    }
+
+    def loss(w: dict[str, np.ndarray]) -> float:
+        genres = mean(w["genres"], data.items["genres"][item])
+        parts = genres, texts(w, data.items["title"][item])
+        content = tower(w, "v", np.concatenate(parts, axis=1), np.tanh)
+        u = tower(w, "u", w["user_id"][user], np.tanh)
+        if similarity == "cosine":
+            u, content = unit(u), unit(content)
+        n = data.item_counts[item][:, None]
+        g = sigmoid(w["a"] * np.log(1 + n) + w["b"]) * known[:, None]
+        v = g * w["own"][item] + (1 - g) * content
+        if similarity == "cosine":
+            v = unit(v)
+        return in_batch_loss(u @ v.T, item, data.item_counts / len(data), None)
+
+    check_step(model, (batch,), weights, loss)
+
+
+def test_a_step_drops_what_the_filters_over_words_give(data, randomise):
+    spec = data.spec.select("title")
+    model = built(
+        data.with_spec(spec), randomise, parts="content", dropout=0.5, text_filters=1
+    )
+    encoder = model.item_features.encoders["title"]
+    encoder.convolutions[0].bias.assign([3.0])  # of no text the filter gives 0
+    inputs = {"movie_id": tf.range(2, 32)}
+    whole = model.candidates(inputs, training=False).numpy()
+    found = model.candidates(inputs, training=True).numpy()
+    missing = encoder.missing.numpy()
+    (kernel,) = (layer.kernel.numpy() for layer in model.item_tower.layers)
+    gone = np.isclose(found, missing @ kernel, atol=1e-5).all(axis=1)
+    assert 5 < gone.sum() < 25
+    doubled = 2 * whole[~gone] - missing @ kernel
+    np.testing.assert_allclose(found[~gone], doubled, rtol=1e-4, atol=1e-5)
 
 
 def test_each_part_alone(data, randomise):

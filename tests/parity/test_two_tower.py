@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import tensorflow as tf
+from towers import dense_weights, in_batch_loss, mean, tower, unit
 
 from tfrec import optimizers
 from tfrec.data.views import Positives
@@ -34,30 +35,15 @@ def built(data, randomise, **config) -> TwoTower:
 def weights(model: TwoTower) -> dict[str, tf.Variable]:
     tables = {**model.query_features.tables, **model.item_features.tables}
     found = {name: table.embeddings for name, table in tables.items()}
-    for side, tower in (("u", model.query_tower), ("v", model.item_tower)):
-        for number, layer in enumerate(tower.layers):
-            found[f"{side} W{number}"] = layer.kernel
-            if layer.use_bias:
-                found[f"{side} b{number}"] = layer.bias
-    return found
+    return {
+        **found,
+        **dense_weights("u", model.query_tower),
+        **dense_weights("v", model.item_tower),
+    }
 
 
 def values(model: TwoTower) -> Weights:
     return {name: variable.numpy() for name, variable in weights(model).items()}
-
-
-def mean(table: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Mean over what is not padding; 0 where all is."""
-    mask = (indices > 0)[..., None]
-    return (table[indices] * mask).sum(1) / np.maximum(mask.sum(1), 1)
-
-
-def tower(w: Weights, side: str, x: np.ndarray, activation: Callable) -> np.ndarray:
-    last = max(int(name[3:]) for name in w if name.startswith(f"{side} W"))
-    for number in range(last + 1):
-        x = x @ w[f"{side} W{number}"] + w.get(f"{side} b{number}", 0.0)
-        x = activation(x) if number < last else x
-    return x
 
 
 def vectors(w: Weights, batch: dict, activation: Callable = np.tanh) -> tuple:
@@ -80,22 +66,6 @@ def vectors(w: Weights, batch: dict, activation: Callable = np.tanh) -> tuple:
         tower(w, "u", np.concatenate(query, axis=1), activation),
         tower(w, "v", np.concatenate(item, axis=1), activation),
     )
-
-
-def unit(x: np.ndarray) -> np.ndarray:
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
-
-
-def in_batch_loss(
-    similarity: np.ndarray, item: np.ndarray, share: np.ndarray | None, hard: int | None
-) -> float:
-    """``-sum_i log softmax_j(s_ij - log p_j)[i]``, a row's own item once only."""
-    logits = similarity if share is None else similarity - np.log(share[item])
-    total = 0.0
-    for row, own in enumerate(logits.diagonal()):
-        others = np.sort(logits[row][item != item[row]])[::-1][:hard]
-        total -= own - np.log(np.exp(own) + np.exp(others).sum())
-    return total
 
 
 def test_scores_are_products_of_the_towers(data, batch, randomise):

@@ -40,3 +40,18 @@ def test_the_activation_of_scores(data, loss):
         if loss == "cross_entropy":
             activated = scores
         np.testing.assert_allclose(found, activated, rtol=1e-6)
+
+
+def test_hidden_units_that_are_dropped_are_so_in_the_state(data, randomise):
+    spec = data.spec.select("history")
+    model = GRU4Rec(spec, layers=(50,), negatives=5, hidden_dropout=0.5)
+    data = data.with_spec(spec)
+    model.adapt(data)
+    model.compile()
+    randomise(model)
+    shares = []
+    for training in (True, False):
+        model.batch_loss(next(iter(data.batches(model, 8))), None, training)
+        shares.append(np.mean(model.lanes.variables[0].numpy() == 0))
+    assert 0.4 < shares[0] < 0.6
+    assert shares[1] == 0

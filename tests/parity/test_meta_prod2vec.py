@@ -29,11 +29,9 @@ def logistic_loss(score, hit):
     return np.log1p(np.exp(-score if hit else score))
 
 
-def test_the_loss(built):
+def test_loss_and_step(built, check_step):
     model, data = built
     batch = next(iter(data.batches(model, 8)))
-    v, o = (t.embeddings.numpy() for t in (model.inputs_table, model.outputs_table))
-    vm, om = (t.embeddings.numpy() for t in (model.inputs_meta, model.outputs_meta))
     # The rows that predict: 8 of items, then 8 of their metadata; 5 share 5 negatives.
     drawn = model.draw(20, 0.75)[0].numpy().reshape(-1, SHARED)
     drawn_meta = []
@@ -47,30 +45,40 @@ def test_the_loss(built):
     items, context = batch["movie_id/index"].numpy(), batch["context/index"].numpy()
     own = model._one_token(items, model.step_seed() + 1).numpy()
     other = model._one_token(context, model.step_seed() + 2).numpy()
-    loss = model.batch_loss(batch, None, True)
+    model.batch_loss(batch, None, True)
+    model.against = against
     drawn_meta = np.reshape(drawn_meta, (4, SHARED))
 
     def term(row, hidden, target, outputs, negatives):
-        total = logistic_loss(hidden @ outputs[target], True)
-        for n in negatives[row // SHARED]:
-            if n != target:
-                total += NEGATIVES / SHARED * logistic_loss(hidden @ outputs[n], False)
-        return total
+        scores, others = outputs @ hidden, negatives[row // SHARED]
+        missed = logistic_loss(scores[others[others != target]], False)
+        return logistic_loss(scores[target], True) + NEGATIVES / SHARED * missed.sum()
 
-    total = 0.0
-    for c, place in zip(*np.nonzero(context), strict=True):
-        i, j, mi, mj = items[c], context[c, place], own[c], other[c, place]
-        total += term(c, v[i], j, o, drawn)
-        if mj:
-            total += WEIGHT * term(c, v[i], mj, om, drawn_meta)
-        if mi:
-            total += WEIGHT * term(8 + c, vm[mi], j, o, drawn)
-        if mi and mj:
-            total += WEIGHT * term(8 + c, vm[mi], mj, om, drawn_meta)
-    for c, (i, mi) in enumerate(zip(items, own, strict=True)):
-        if mi:
-            total += WEIGHT * term(8 + c, vm[mi], i, o, drawn)
-    np.testing.assert_allclose(loss, total / len(items), rtol=1e-5)
+    def loss(w):
+        v, o, vm, om = w["v"], w["o"], w["vm"], w["om"]
+        total = 0.0
+        for c, place in zip(*np.nonzero(context), strict=True):
+            i, j, mi, mj = items[c], context[c, place], own[c], other[c, place]
+            total += term(c, v[i], j, o, drawn)
+            if mj:
+                total += WEIGHT * term(c, v[i], mj, om, drawn_meta)
+            if mi:
+                total += WEIGHT * term(8 + c, vm[mi], j, o, drawn)
+            if mi and mj:
+                total += WEIGHT * term(8 + c, vm[mi], mj, om, drawn_meta)
+        for c, (i, mi) in enumerate(zip(items, own, strict=True)):
+            if mi:
+                total += WEIGHT * term(8 + c, vm[mi], i, o, drawn)
+        return total / len(items)
+
+    tables = {
+        "v": model.inputs_table,
+        "o": model.outputs_table,
+        "vm": model.inputs_meta,
+        "om": model.outputs_meta,
+    }
+    weights = {name: table.embeddings for name, table in tables.items()}
+    check_step(model, (batch,), weights, loss)
 
 
 def test_a_drawn_piece_of_metadata_is_any_one_of_the_item_s(built):

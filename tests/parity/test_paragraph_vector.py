@@ -54,6 +54,34 @@ def test_the_loss(mode, data, randomise):
     np.testing.assert_allclose(loss, total / len(items), rtol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["dm", "dbow"])
+def test_a_step(mode, data, randomise, check_step):
+    """Users and items move down the loss above."""
+    model, data = built(data, randomise, mode=mode)
+    batch = next(iter(data.batches(model, 8)))
+    names = ("movie_id", "user_id", "context")
+    items, users, around = (batch[f"{name}/index"].numpy() for name in names)
+    drawn = model.draw(NEGATIVES * len(items), 0.75)[0].numpy().reshape(-1, NEGATIVES)
+
+    def loss(w: dict[str, np.ndarray]) -> float:
+        total = 0.0
+        for row, item in enumerate(items):
+            hidden = w["u"][users[row]]
+            if mode == "dm":
+                near = w["v"][around[row][around[row] > 0]]
+                hidden = np.mean([hidden, *near], axis=0)
+            negatives = drawn[row][drawn[row] != item]
+            scores = w["o"] @ hidden
+            total += softplus(-scores[item]) + softplus(scores[negatives]).sum()
+        return total / len(items)
+
+    tables = {"u": model.users_table, "o": model.outputs_table}
+    if mode == "dm":
+        tables["v"] = model.inputs_table
+    weights = {name: table.embeddings for name, table in tables.items()}
+    check_step(model, (batch,), weights, loss)
+
+
 def inference_loss(model, history, user):
     """The loss of a history given the user's vector, per event."""
     o, rivals = model.outputs_table.embeddings.numpy(), model.rivals.numpy()

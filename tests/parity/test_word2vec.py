@@ -64,6 +64,40 @@ def test_the_loss(cls, shared, data, randomise):
     np.testing.assert_allclose(loss, total / count, rtol=1e-5)
 
 
+@pytest.mark.parametrize("shared", [0, 5])
+@pytest.mark.parametrize("cls", [SkipGram, CBOW])
+def test_a_step(cls, shared, data, randomise, check_step):
+    """Both tables move down the loss above."""
+    model, batch = built(cls, data, randomise, share_negatives=shared)
+    items, around = (batch[f"{n}/index"].numpy() for n in ("movie_id", "context"))
+    examples = []  # row, items whose vectors predict, and the item that they predict
+    for row, (item, near) in enumerate(zip(items, around, strict=True)):
+        near = near[near > 0]
+        if cls is SkipGram:
+            examples += [(row, [item], other) for other in near]
+        elif len(near):
+            examples.append((row, near, item))
+    count = 10 if shared else NEGATIVES * len(examples)
+    drawn = model.draw(count, 0.75)[0].numpy().reshape(-1, shared or NEGATIVES)
+    each = NEGATIVES / shared if shared else 1.0
+
+    def loss(w: dict[str, np.ndarray]) -> float:
+        total = 0.0
+        for number, (row, inputs, target) in enumerate(examples):
+            scores = w["o"] @ w["v"][inputs].mean(axis=0)
+            negatives = drawn[row // shared if shared else number]
+            negatives = negatives[negatives != target]
+            total += logistic_loss(scores[target], True)
+            total += each * logistic_loss(scores[negatives], False).sum()
+        return total / (len(items) if cls is SkipGram else len(examples))
+
+    tables = {
+        "v": model.inputs_table.embeddings,
+        "o": model.outputs_table.embeddings,
+    }
+    check_step(model, (batch,), tables, loss)
+
+
 def test_the_gradient_of_an_input_vector(data, randomise):
     model, batch = built(SkipGram, data, randomise, share_negatives=6)
     with tf.GradientTape() as tape:

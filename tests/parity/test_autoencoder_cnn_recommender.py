@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pytest
 import tensorflow as tf
+from encoders import text_weights, texts
+from towers import mean
 
 from tfrec.models.content.autoencoder_cnn_recommender import AutoencoderCNNRecommender
 
@@ -57,6 +59,43 @@ def test_the_loss(data, randomise):
     for training in (True, False):
         loss = model.batch_loss(batch, None, training)
         np.testing.assert_allclose(loss, np.mean(each), rtol=1e-4)
+
+
+def test_loss_and_step(data, randomise, check_step):
+    """Codes of ratings and of texts, from the weights alone; both errors reach both."""
+    data = data.with_spec(data.spec.select("genres", "title"))
+    small = {"dim": 2, "layers": (3,), "text_filters": 2}
+    model = built(data, randomise, **small)
+    batch = next(iter(data.batches(model, 4, shuffle=False)))
+    users = batch["user_id/index"].numpy()
+    rows = np.full((42, 32), np.nan)
+    rows[data.user, data.item] = data.label
+    rows = (rows - np.nanmean(rows))[users]
+    there = ~np.isnan(rows)
+    true = np.nan_to_num(rows)
+    first, last = model.tower.layers
+    weights = {
+        "V": model.encoder,
+        "d": model.code_bias,
+        "W": model.decoder,
+        "b": model.row_bias,
+        "a": model.scale,
+        "c": model.shift,
+        "genres": model.content.embeddings.tables["genres"].embeddings,
+        **text_weights(model.content.encoders["title"]),
+        **{"T1": first.kernel, "t1": first.bias, "T2": last.kernel, "t2": last.bias},
+    }
+
+    def loss(w: dict[str, np.ndarray]) -> float:
+        u = sigmoid(true @ w["V"] + w["d"])
+        genres = mean(w["genres"], data.items["genres"])
+        content = np.concatenate([genres, texts(w, data.items["title"])], axis=1)
+        v = np.maximum(content @ w["T1"] + w["t1"], 0) @ w["T2"] + w["t2"]
+        errors = (w["a"] * u @ v.T + w["c"] - true) ** 2
+        errors += LAMBDA * (u @ w["W"].T + w["b"] - true) ** 2
+        return np.mean(np.sum(errors * there, axis=1) / there.sum(axis=1))
+
+    check_step(model, (batch,), weights, loss)
 
 
 def test_the_prediction(data, randomise):

@@ -84,7 +84,10 @@ def make(data, randomise):
 
 def numpy_gru(cell, x, h):
     """Cho et al. 2014; the order of the gates in the kernel is z, r, candidate."""
-    kernel, recurrent, bias = (v.numpy().astype(np.float64) for v in cell.weights)
+    return gru(*(v.numpy().astype(np.float64) for v in cell.weights), x, h)
+
+
+def gru(kernel, recurrent, bias, x, h):
     u = h.shape[1]
     inputs = x @ kernel + bias
     z = sigmoid(inputs[:, :u] + h @ recurrent[:, :u])
@@ -176,6 +179,34 @@ def test_two_steps_of_a_batch(make, cell, loss):
         )
         found = model.batch_loss(batch(model, item, following, fresh), None, True)
         np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "bpr_max"])
+def test_a_step_from_states_of_the_step_before(make, check_step, loss):
+    """Every weight moves down the loss; the states before it are constants."""
+    options = {"activation": "linear", "score_weight": WEIGHT, "tied": False}
+    model = make(layers=(3,), dim=2, loss=loss, **options)
+    model.batch_loss(batch(model, [4, 5, 6], [9, 9, 8], [True] * 3), None, True)
+    before = model.lanes.variables[0].numpy().astype(np.float64)
+    fresh = np.array([False, True, False])
+    before[fresh] = 0
+    item, following = np.array([9, 9, 7]), np.array([3, 5, 9])
+    candidates = np.concatenate([following, model.draw(5, 0.5)[0].numpy()])
+    cell = model.cells.cells[0]
+    weights = {
+        "v": model.inputs_table.embeddings,
+        "w": model.items_table.embeddings,
+        "b": model.bias,
+        **dict(zip(("kernel", "recurrent", "bias"), cell.weights, strict=True)),
+    }
+
+    def expected(w):
+        h = gru(w["kernel"], w["recurrent"], w["bias"], w["v"][item], before)
+        r = h @ w["w"][candidates].T + w["b"][candidates]
+        rows = [(r[k, k], r[k], candidates != following[k]) for k in range(3)]
+        return np.mean([numpy_loss(loss, *row) for row in rows])
+
+    check_step(model, (batch(model, item, following, fresh),), weights, expected)
 
 
 def test_no_lane_sees_another(make):

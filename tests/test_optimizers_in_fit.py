@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec import keras
-from tfrec.optimizers import Adagrad, Adam
+from tfrec.optimizers import Adagrad, Adam, Ftrl, MomentumAdagrad
 
 
 def embedding_model(optimizer, **kwargs) -> keras.Model:
@@ -43,6 +43,21 @@ def test_a_loaded_model_trains_on_as_if_it_had_never_been_saved(kind, tmp_path):
     np.testing.assert_array_equal(loaded.get_weights()[0][30:], untouched)
 
 
+@pytest.mark.parametrize(
+    "optimizer", [Ftrl(0.05), MomentumAdagrad(0.05, momentum=0.9)], ids=lambda o: o.name
+)
+def test_what_other_optimizers_remember_is_saved_too(optimizer, tmp_path):
+    ids, labels = examples()
+    model = embedding_model(optimizer)
+    model.fit(ids, labels, 8, shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        each.fit(ids, labels, 8, shuffle=False, verbose=0)
+    for left, right in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
 def test_a_step_of_several_batches_is_several_steps():
     ids, labels = examples()
     ends = []
@@ -75,16 +90,15 @@ MIRRORED = """
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    from tfrec import keras
     from tfrec.optimizers import Adagrad, Adam
     helpers = runpy.run_path(sys.argv[1])
     embedding_model, examples = helpers["embedding_model"], helpers["examples"]
     ids, labels = examples()
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     for kind in (Adam, Adagrad):
-        alone = embedding_model(kind(0.05), steps_per_execution=2)
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        alone = embedding_model(kind(0.05))
         with strategy.scope():
-            mirrored = embedding_model(kind(0.05), steps_per_execution=2)
+            mirrored = embedding_model(kind(0.05))
         for model in (alone, mirrored):
             model.fit(ids, labels, 8, epochs=3, shuffle=False, verbose=0)
         table = mirrored.layers[0].embeddings
@@ -97,4 +111,5 @@ MIRRORED = """
 
 
 def test_two_mirrored_replicas_make_the_step_of_one(run_python):
+    """In a process of its own: TensorFlow numbers collectives by process."""
     assert "replicas: 2" in run_python(MIRRORED, __file__)

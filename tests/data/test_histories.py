@@ -1,4 +1,6 @@
-"""Histories of validation and test events."""
+"""Histories of validation and test events, and of events without an order."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -33,3 +35,18 @@ def test_a_batch_of_test_events_holds_the_events_of_training(data):
     batch = next(iter(narrow.batches(Positives(), len(test), shuffle=False)))
     np.testing.assert_array_equal(batch["history/index"], expected)
     assert (expected.numpy()[:, 0] > 0).all()
+
+
+def test_without_an_order_a_history_is_the_user_s_other_events_in_a_circle(data):
+    rows = np.flatnonzero(np.isin(data.user, [2, 3]))
+    loose = dataclasses.replace(data.take(rows), ordered=False)
+    own = {
+        user: loose.timeline.items[start : start + 15].tolist()
+        for user, start in ((user, loose.timeline.start[user]) for user in (2, 3))
+    }
+    for length in (1, 6, 14, 20):
+        found = histories(loose)(np.arange(len(loose)), length).numpy()
+        for user, item, history in zip(loose.user, loose.item, found, strict=True):
+            place = own[user].index(item)
+            circle = own[user][place + 1 :] + own[user][:place]
+            assert history.tolist() == (circle + [0] * 6)[:length]

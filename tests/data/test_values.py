@@ -74,6 +74,19 @@ def test_arrow_times_are_rounded_down(kind):
 
 
 @pytest.mark.parametrize(
+    ("unit", "digits"), [("s", 0), ("ms", 3), ("us", 6), ("ns", 9)]
+)
+def test_numbers_of_any_unit_are_rounded_down(unit, digits):
+    # Half a second after and half a second before 1970; the last nanosecond of 2001.
+    parts = 10**digits
+    whole = [1_000_000_000 * parts + parts - 1, parts // 2, -(parts // 2), -parts]
+    expected = [1_000_000_000, 0, -1 if digits else 0, -1]
+    assert values.times(pa.array(whole), unit).to_pylist() == expected
+    text = pa.array([str(value) for value in whole])
+    assert values.times(text, unit).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
     "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
 )
 def test_text_of_any_arrow_type(kind):

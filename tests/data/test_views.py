@@ -12,6 +12,7 @@ from tfrec.data import pipeline
 from tfrec.data.interactions import Interactions
 from tfrec.data.rows import Rows
 from tfrec.data.views import Pairs, Positives, Triples
+from tfrec.data.weighted import WeightedPairs
 from tfrec.features import Categorical, FeatureSpec, Sequence
 
 DAY = 86_400
@@ -214,6 +215,18 @@ def test_a_known_positive_may_be_drawn_when_allowed(data):
     rows = np.stack([found["user_id/index"], found["movie_id/index"]], 1)
     negatives = {tuple(row) for row in rows[found["target"] == 0].tolist()}
     assert known(data) & negatives
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_an_event_of_no_amount_is_a_negative_of_weight_one(data, unit):
+    amounts = np.resize(np.array([0, 30, 2.5], np.float32), len(data))
+    watched = dataclasses.replace(data, columns={**data.columns, "rating": amounts})
+    parts = list(watched.batches(WeightedPairs(unit=unit), 64, shuffle=False))
+    target = np.concatenate([target for _, target, _ in parts])
+    weight = np.concatenate([weight for _, _, weight in parts])
+    assert target[:4].tolist() == [0, 1, 1, 0]
+    assert weight[:4].tolist() == ([1, 1, 1, 1] if unit else [1, 30, 2.5, 1])
+    assert len(target) == len(weight) == len(data)
 
 
 def test_pairs_need_a_label_or_negatives(data):

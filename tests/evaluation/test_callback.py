@@ -9,12 +9,14 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.evaluation import (
+    BinaryClassification,
     Evaluator,
     FullRanking,
     RankingCallback,
     RatingPrediction,
     SampledNegatives,
 )
+from tfrec.evaluation.callback import monitored
 from tfrec.models.factorization.matrix_factorization import MatrixFactorization
 from tfrec.models.ranking.gmf import GMF
 
@@ -138,6 +140,12 @@ def test_the_graph_is_kept_over_epochs(parts, fit, monkeypatch):
 def test_other_protocols_and_metrics(parts, fit, protocol, metrics, names):
     _, history = fit([RankingCallback(parts[1], protocol, metrics=metrics)], 1)
     assert sorted(history) == ["loss", *(f"val_{name}" for name in names)]
+
+
+def test_errors_are_to_fall_and_all_else_to_rise():
+    assert monitored(RatingPrediction()) == ("val_rmse", "min")
+    assert monitored(BinaryClassification()) == ("val_auc", "max")
+    assert monitored(FullRanking(k=(20, 5))) == ("val_ndcg@20", "max")
 
 
 def test_ranking_beside_validation_data(parts):

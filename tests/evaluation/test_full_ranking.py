@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec import metrics
 from tfrec.evaluation import Evaluator, FullRanking
-from tfrec.evaluation.ranking import WORKERS, Ranker, Seen, block_rows
+from tfrec.evaluation.ranking import WORKERS, Ranker, Seen, block_rows, hits
 from tfrec.models import registry
 
 
@@ -171,6 +171,22 @@ def test_seen_items_are_never_ranked():
         listed = columns[columns >= 0]
         assert not set(listed) & set(taken)
         assert len(listed) == min(20, 200 - len(taken))
+
+
+def test_seen_items_are_those_of_any_users_in_any_order():
+    seen = Seen(np.array([0, 2, 2, 5, 6]), np.array([4, 1, 0, 3, 2, 9], np.int32))
+    rows, columns = seen.pairs(np.array([3, 0, 1, 2])).T.tolist()
+    assert (rows, columns) == ([0, 1, 1, 3, 3, 3], [9, 4, 1, 0, 3, 2])
+    rows, columns = seen.pairs(np.array([0, 2])).T.tolist()
+    assert (rows, columns) == ([0, 0, 1, 1, 1], [4, 1, 0, 3, 2])
+
+
+def test_an_empty_place_is_no_hit():
+    # User 2 has item 4 of five: one below the key of user 3 and the first item.
+    relevant = np.array([2 * 5 + 4, 3 * 5 + 1])
+    lists = np.array([[4, 0, -1], [0, 1, -1]])
+    found = hits(lists, np.array([2, 3]), relevant, 5)
+    assert found.tolist() == [[True, False, False], [False, True, False]]
 
 
 def test_seen_is_the_past(tiny):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec.data.views import Pairs, Positives
 from tfrec.evaluation import BinaryClassification, Evaluator, RatingPrediction
+from tfrec.evaluation.events import event_queries
 from tfrec.evaluation.pairs import Scorer, event_features
 from tfrec.evaluation.protocols import FullRanking, natural
 from tfrec.features import Numeric
@@ -57,6 +58,19 @@ def test_classes_by_hand(asked, tiny_model):
     assert result["logloss"] == pytest.approx(np.mean(losses))
     assert result.standard_error["logloss"] == pytest.approx(np.std(losses, ddof=1) / 2)
     assert "label >= 4" in result.protocol
+
+
+def test_gauc_weighs_users_by_their_impressions(tiny, tiny_model):
+    # Of a b c d ann likes b and d: one pair of four is in order. Of e f bob likes e.
+    columns = {
+        "user_id": np.array([2, 2, 2, 2, 3, 3], np.int32),
+        "item_id": np.array([2, 3, 4, 5, 6, 7], np.int32),
+        "rating": np.array([3, 4, 3, 4, 4, 3], np.float32),
+    }
+    asked = dataclasses.replace(tiny, columns=columns)
+    result = Evaluator(asked, BinaryClassification(min_label=4)).evaluate(tiny_model)
+    assert result["gauc"] == pytest.approx((4 * 1 / 4 + 2 * 1) / 6)
+    assert result.standard_error["gauc"] == pytest.approx(math.sqrt(1 + 1) / 6)
 
 
 def test_error_of_gauc(world, from_scores):
@@ -114,6 +128,15 @@ def test_features_of_events(data):
     assert set(features) == set(expected)
     for name, values in expected.items():
         np.testing.assert_array_equal(features[name], values)
+
+
+def test_an_event_is_asked_for_in_its_own_context(data):
+    _, _, test = data.split("random", seed=1)
+    rows = np.arange(len(test))
+    device = event_queries(Reads, test, rows)["device/index"]
+    np.testing.assert_array_equal(device, test.columns["device"])
+    before = test.queries(test.user, ("device",))["device/index"]
+    assert (device != before).any()
 
 
 def test_an_item_column_without_a_table_is_refused(tiny):

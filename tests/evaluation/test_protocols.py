@@ -71,6 +71,12 @@ def test_events_in_full_by_hand(tiny, tiny_model):
     assert result.events == 5
 
 
+def test_a_tie_of_an_event_is_lost(tiny, from_scores):
+    asked, model = tiny.take(np.array([0, 3])), from_scores(tiny, np.ones((4, 6)))
+    result = Evaluator(asked, EventRanking(k=6)).evaluate(model)
+    np.testing.assert_allclose(result.per_user["mrr@6"], [1 / 6, 1 / 6])
+
+
 def test_events_of_a_diverged_model(tiny, from_scores):
     asked = tiny.take(np.array([0]))
     model = from_scores(tiny, np.full((4, 6), np.nan))

@@ -46,6 +46,14 @@ def test_own_item_among_the_candidates_is_ranked_once(asked, tiny_model):
     assert list(result.per_user["hit_rate@1"]) == [1, 0, 0]
 
 
+def test_an_event_that_is_left_out_takes_its_candidates_with_it(tiny, tiny_model):
+    # cat is cold. ann is asked for b among a c, where it is second, bob for f, last.
+    asked = tiny.take(np.array([4, 0, 3]))
+    stored = indices(asked, ["de", "ac", "ab"])
+    result = Evaluator(asked, SampledNegatives(3, stored)).evaluate(tiny_model)
+    np.testing.assert_allclose(result.per_user["mrr@3"], [1 / 2, 1 / 3])
+
+
 def test_watch_time_is_mispredicted_where_another_item_comes_first(asked, tiny_model):
     # b loses to none of 2, c to one (a), f to both: (0 * 1 + 1 * 4 + 2 * 3) / (2 * 8).
     spec = dataclasses.replace(asked.spec, label="minutes")

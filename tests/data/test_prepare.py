@@ -6,14 +6,18 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
 from tfrec.data import tfrecord
 from tfrec.data.mapping import Mapping
 from tfrec.data.prepare import prepare
+from tfrec.data.side_rows import SideRows
 from tfrec.data.views import Pairs
 from tfrec.datasets import from_file
+from tfrec.features import Categorical, FeatureSpec, Numeric
 
 ROLES = ("user", "item", "rating", "time")
 COLUMNS = {
@@ -106,6 +110,39 @@ def test_shuffled_shards_hold_every_row_once(ratings, tmp_path):
     )
 
 
+def test_a_single_shard_is_in_an_order_of_its_seed(ratings, tmp_path):
+    def hours(name: str, **options) -> np.ndarray:
+        out = prepare(ratings, tmp_path / name, MAPPING, **options)
+        assert out.shards["train"] == 1
+        return tfrecord.load(out.directory).columns["hour"]
+
+    plain, one, other = hours("a", shuffle=False), hours("b"), hours("c", seed=1)
+    for first, second in ((plain, one), (plain, other), (one, other)):
+        assert not np.array_equal(first, second)
+        np.testing.assert_array_equal(np.sort(first), np.sort(second))
+
+
+def test_a_side_table_has_the_values_of_the_first_row_over_all_blocks(tmp_path):
+    spec = FeatureSpec(
+        (
+            Categorical("user", "user", vocabulary=("a", "b", "c")),
+            Categorical("item", "item", vocabulary=("x",)),
+            Numeric("age", "user"),
+        ),
+        user="user",
+        item="item",
+    )
+    table = SideRows("user", ("age",))
+    for users, ages in (
+        (["a", "b", "a"], [20, 30, 25]),
+        (["b", "c", "c"], [31, 40, 4]),
+    ):
+        table.add({"user": pa.array(users), "age": pa.array(ages)})
+    table.write(tmp_path / "users.parquet", spec)
+    found = pq.read_table(tmp_path / "users.parquet").to_pydict()
+    assert found == {"user": ["a", "b", "c"], "age": [20, 30, 40]}
+
+
 @pytest.fixture(scope="module")
 def prepared(ratings, tmp_path_factory):
     out = tmp_path_factory.mktemp("prepared") / "out"
@@ -156,6 +193,28 @@ def test_shuffled_epochs_differ_and_are_seeded(prepared):
     assert not np.array_equal(one[0], first(1)[0])
     rows = tfrecord.rows(prepared.directory, "valid", 64)
     assert rows.cardinality() == -(-prepared.rows["valid"] // 64)
+
+
+def test_rows_of_a_shard_come_in_another_order_in_every_epoch(prepared):
+    rows = tfrecord.rows(prepared.directory, "valid", 64, shuffle=True)
+    one, other = (
+        np.concatenate([batch["time"] for batch in epoch.as_numpy_iterator()])
+        for epoch in (rows, rows)
+    )
+    assert not np.array_equal(one, other)
+    np.testing.assert_array_equal(np.sort(one), np.sort(other))
+
+
+def test_shards_come_in_another_order_in_every_epoch(ratings, tmp_path):
+    out = prepare(ratings, tmp_path / "out", MAPPING, shuffle=False, shard_rows=100)
+    read = tfrecord.open(out.directory).reader(("time", "hour"))
+
+    def block(seed: int) -> list[float]:
+        blocks = read(200, True, tf.constant([seed, 0]), None)
+        return sorted(next(blocks.as_numpy_iterator())["hour"].tolist())
+
+    assert block(1) == block(1)
+    assert block(1) != block(2)
 
 
 def test_a_column_that_the_records_lack(prepared):

@@ -98,3 +98,33 @@ def test_validation_data_callbacks_and_metrics_work(data):
     ).history
     assert set(history) == {"loss", "auc", "val_loss", "val_auc"}
     assert np.isfinite(history["val_loss"]).all()
+
+
+def test_a_training_step_is_traced_once(data, monkeypatch):
+    traced, step = [], GMF.train_step
+
+    def counted(self, batch):
+        traced.append(batch)
+        return step(self, batch)
+
+    monkeypatch.setattr(GMF, "train_step", counted)
+    model = GMF(data.spec, dim=4)
+    model.compile()
+    batches = data.batches(model, 512)
+    steps = 2 * int(batches.cardinality())
+    assert steps > 2
+    model.fit(batches, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations) == steps
+    model.fit(batches, epochs=1, verbose=0)
+    assert len(traced) == 1
+
+
+def test_an_error_in_a_step_is_told_as_it_is(data, monkeypatch):
+    def broken(self, batch):
+        raise ValueError("these shapes do not fit")
+
+    monkeypatch.setattr(GMF, "train_step", broken)
+    model = GMF(data.spec, dim=4)
+    model.compile()
+    with pytest.raises(ValueError, match="these shapes do not fit"):
+        model.fit(data.batches(model, 512), verbose=0)

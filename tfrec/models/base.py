@@ -254,7 +254,7 @@ class Recommender(ByExample):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded model as the saved one was, optimizer slots included."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        self.make_slots()
 
     def save(self, filepath: str | Path, **kwargs: Any) -> None:
         """Writes a ``.keras`` file, beside and renamed, so never half a file.

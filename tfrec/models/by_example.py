@@ -19,7 +19,35 @@ class ByExample(keras.Model):
     and classes would not fit it.
 
     ``train_on_batch`` and its like make one step, whatever ``steps_per_execution``.
+
+    Keras traces a training step four times before the first of them runs: once more for
+    the slots that the optimizer makes meanwhile, and each time once more for a loop
+    whose outputs it does not know yet. Here it is traced once.
     """
+
+    def make_slots(self) -> None:
+        """Gives the optimizer its slots for the weights that it trains."""
+        self.optimizer.build(self.trainable_variables)
+
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
+        """Keras's ``make_train_function``, its step traced once."""
+        if self.train_function is not None and not force:
+            return self.train_function
+        self.make_slots()
+        if self._cluster_coordinator or self.run_eagerly:
+            return super().make_train_function(force)
+        with self._steps(1):
+            one_step = super().make_train_function(force)
+        steps = self._steps_per_execution
+
+        def train_function(iterator: Any) -> dict[str, tf.Tensor]:
+            outputs = one_step(iterator)
+            for _ in tf.range(1, steps):
+                outputs = one_step(iterator)
+            return outputs
+
+        self.train_function = tf.function(train_function, reduce_retracing=True)
+        return self.train_function
 
     def compute_loss(
         self,
@@ -57,12 +85,17 @@ class ByExample(keras.Model):
             yield
             return
         make()  # the function of several steps, which fit is to find
-        several = int(steps.numpy())
-        steps.assign(1)
+        with self._steps(1):
+            yield
+
+    @contextmanager
+    def _steps(self, count: int) -> Iterator[None]:
+        before = int(self._steps_per_execution.numpy())
+        self._steps_per_execution.assign(count)
         try:
             yield
         finally:
-            steps.assign(several)
+            self._steps_per_execution.assign(before)
 
 
 def _rows(values: Any) -> Any:

@@ -74,9 +74,6 @@ class Layerwise:
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Keras's ``fit``; the first epochs of a model's life train layers."""
-        # With slots for all weights, whichever of them the first epochs train.
-        with self.distribute_strategy.scope():  # type: ignore[attr-defined]
-            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
         try:
             return fit_with(_Layers(), super().fit, *args, **kwargs)  # type: ignore[misc]
         finally:

@@ -119,9 +119,8 @@ class WideAndDeep(ClickModel):
             )
             self.wide_optimizer.build(self.wide_variables)
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model as the saved one was, optimizer slots included."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+    def make_slots(self) -> None:
+        """Slots of the deep part; the wide part's optimizer has its own."""
         self.optimizer.build(self.deep_variables)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

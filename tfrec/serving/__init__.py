@@ -1,6 +1,6 @@
 """Models out of the door: SavedModels that answer from raw ids."""
 
-from tfrec.serving.check import Request, answer, answers
+from tfrec.serving.check import FreshProcess, Request, answer, answers
 from tfrec.serving.client import Client
 from tfrec.serving.embedding_store import EmbeddingStore
 from tfrec.serving.embeddings import Table, embeddings
@@ -11,6 +11,7 @@ from tfrec.serving.two_stage import TwoStage
 __all__ = [
     "Client",
     "EmbeddingStore",
+    "FreshProcess",
     "Request",
     "Served",
     "Table",

@@ -96,7 +96,8 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
     examples = {"examples": tf.TensorSpec((None,), tf.string, name="examples")}
     parse = parser(spec, model.query_columns)
 
-    def recommend(k: tf.Tensor, features: Tensors, lists: Tensors) -> Tensors:
+    def recommend(k: tf.Tensor, **features: tf.Tensor) -> Tensors:
+        lists = {name: features.pop(name) for name in dtypes}
         checks = _checks(features, k, lists, item.size - item.first)
         k, features, lists = once_checked(checks, (k, features, lists))
         candidates = lookup(lists["candidates"])
@@ -112,15 +113,13 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
         )
         return {"item_id": tf.gather(ids, found), "score": score, "cold": cold}
 
-    def from_columns(k: tf.Tensor, **values: tf.Tensor) -> Tensors:
-        lists = {name: values.pop(name) for name in dtypes}
-        return recommend(k, values, lists)
+    default = _trace(recommend, {**query, **asked})
 
-    def from_examples(examples: tf.Tensor, k: tf.Tensor, **lists: tf.Tensor) -> Tensors:
-        return recommend(k, parse(examples), lists)
+    def from_examples(examples: tf.Tensor, **values: tf.Tensor) -> Tensors:
+        return default({**parse(examples), **values})
 
     signatures = {
-        "serving_default": _trace(from_columns, {**query, **asked}),
+        "serving_default": default,
         "examples": _trace(from_examples, {**examples, **asked}),
     }
     if type(model).call is not Recommender.call:

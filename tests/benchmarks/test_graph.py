@@ -12,13 +12,12 @@ def test_both_ways_to_propagate_give_the_same_gradient(monkeypatch):
     assert row["ratio"] > 0
 
 
-def test_a_graph_is_built_and_trained_on_in_a_process_of_its_own():
+def test_a_graph_is_built_and_trained_on(in_this_process):
     step, memory = graph.large(500, 50, 5_000, seed=0)
     assert (step["name"], memory["name"]) == ("large_graph", "large_graph_memory")
     assert 0.5 < step["loss"] < 0.8  # -log sigmoid(0) = .69
     left, right = graph.edges(500, 50, 5_000, seed=0)
     assert step["entries"] == 2 * len(np.unique(left * 50 + right))
-    assert 0.1 < memory["ours"] < 8
 
 
 def test_both_are_measured_by_name():

@@ -96,7 +96,7 @@ def test_only_the_optimizer_differs_and_hardly_the_loss():
         assert row["losses"][0] == pytest.approx(row["losses"][1], abs=0.02)
 
 
-def test_a_full_ranking_finds_what_a_full_sort_finds():
+def test_a_full_ranking_finds_what_a_full_sort_finds(in_this_process):
     rows = full_ranking.measure(1, seed=0, users=60, items=500, at_most=1.3)
     check(rows, "full_ranking", "full_ranking_metrics", "full_ranking_memory")
     assert rows[0]["error"] < 1e-5
@@ -104,7 +104,6 @@ def test_a_full_ranking_finds_what_a_full_sort_finds():
     # process, which has the same seed, finds the same ones.
     assert rows[1]["recall"] == pytest.approx(rows[2]["recall"])
     assert 0.01 < rows[1]["recall"] < 0.1
-    assert 0.1 < rows[2]["ours"] < 1.5
 
 
 def test_the_end_of_an_epoch_waits_for_nothing():

@@ -1,9 +1,5 @@
 import json
 import re
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -313,43 +309,3 @@ def test_options_of_the_split_are_checked(ratings, tmp_path):
         prepare(ratings, tmp_path / "out", MAPPING, "temporl")
     with pytest.raises(ValueError, match="needs event times"):
         prepare(ratings, tmp_path / "out", Mapping("user", "item"))
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_file(tmp_path):
-    """A million rows need less than half a gigabyte beyond TensorFlow itself."""
-    code = """
-        import resource, sys
-        import numpy as np, pyarrow as pa, pyarrow.csv as arrow_csv
-        from tfrec.data.mapping import Mapping
-        from tfrec.data.prepare import describe, prepare
-        import tensorflow as tf
-        tf.io.encode_proto  # loads TensorFlow before the first measurement
-        rng, path = np.random.default_rng(0), sys.argv[1] + "/a.csv"
-        for part in range(10):
-            n = 100_000
-            table = pa.table({
-                "user": rng.integers(0, 50_000, n), "item": rng.integers(0, 20_000, n),
-                "rating": rng.integers(1, 6, n), "time": rng.integers(0, 10**9, n),
-            })
-            options = arrow_csv.WriteOptions(include_header=part == 0)
-            with open(path, "ab") as file:
-                arrow_csv.write_csv(table, file, options)
-        def peak():
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        before = peak()
-        mapping = Mapping("user", "item", "rating", "time")
-        assert describe(path, mapping).rows == 1_000_000
-        out = prepare(path, sys.argv[1] + "/out", mapping, shard_rows=100_000)
-        assert sum(out.rows.values()) == 1_000_000
-        print(peak() - before)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=Path(__file__).parents[2],
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout.split()[-1]) < 512

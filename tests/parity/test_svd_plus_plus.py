@@ -98,32 +98,6 @@ def test_it_learns_from_labels(data):
     np.testing.assert_array_equal(target, data.label)
 
 
-STEP = """
-    import resource, sys
-    import numpy as np, tensorflow as tf
-    sys.path.insert(0, "tests/parity")
-    from matrices import events_of
-    from tfrec.models import registry
-
-    users, items = 400, 5_000
-    events = events_of(np.ones((users, items), bool), strangers=False)
-    few = events.take(np.arange(0, len(events), 1000))
-    model = registry.get(sys.argv[1])(events.spec, dim=256)
-    model.adapt(events)
-    model.compile(steps_per_execution=1)
-    batches = few.batches(model, 256)
-    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start = peak()
-    model.fit(batches, steps_per_epoch=3, verbose=0)
-    print(peak() - start)
-"""
-
-
-def test_four_hundred_users_of_five_thousand_items_fit(run_python):
-    """Their vectors side by side would take 2 GB, and the gradient as much again."""
-    assert float(run_python(STEP, "svd_plus_plus").splitlines()[-1]) < 500
-
-
 def test_newer_events_move_users_on_without_learning(randomise):
     old = events_of(random_matrix(0))
     new = events_of(random_matrix(1), np.full((30, 20), 9.0))

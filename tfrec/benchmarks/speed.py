@@ -139,6 +139,13 @@ def _autorec(quick: bool, seed: int) -> list[Row]:
     return autorec.measure(200_000 if quick else 2_000_000, seed)
 
 
+def _memory(quick: bool, seed: int) -> list[Row]:
+    from tfrec.benchmarks.cases import memory
+
+    share = 5 if quick else 1
+    return memory.measure(5_000 // share, 1_000_000 // share, seed)
+
+
 def _texts(quick: bool, seed: int) -> list[Row]:
     from tfrec.benchmarks.cases import texts
 
@@ -179,6 +186,7 @@ CASES: dict[str, Callable[[bool, int], list[Row]]] = {
     "propagation": _propagation,
     "large_graph": _large_graph,
     "autorec": _autorec,
+    "memory": _memory,
     "texts": _texts,
     "images": _images,
     "deepctr": _deepctr,

@@ -106,5 +106,10 @@ def measure(clicks: int, seed: int) -> list[Row]:
     ]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The training, and what it took as JSON."""
     print(json.dumps(train(*map(int, sys.argv[1:]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,15 +11,16 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13 python3.10 p
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 PACKAGING := setup.cfg pyproject.toml
 EXTRAS ?= dev
-# Two processes; what one has left to do the other takes.
-PYTEST ?= -n 2 --dist worksteal
+# Two processes; tests/conftest.py says which tests stay together.
+PYTEST ?= -n 2
 
-.PHONY: demo test test-ann lint types bench docs notebooks saved_models help
+.PHONY: demo test test-ann mutants lint types bench docs notebooks saved_models help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   real MovieLens: train, compare, export, serve (5 minutes)"
 	@echo "make test   the test suite (30 minutes on two cores)"
+	@echo "make mutants   do the tests notice faults?  MUTANTS='--only gru4rec' for some"
 	@echo "make test-ann  indexes with ScaNN, and the equations, in .venv-ann"
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
 	@echo "make notebooks     runs them and writes their outputs; NAMES=tuning for one"
@@ -36,6 +37,10 @@ test: $(VENV)/dev.stamp
 test-ann:
 	$(MAKE) test VENV=.venv-ann EXTRAS=dev,ann \
 		PYTEST='$(PYTEST) tests/indexes tests/parity'
+
+# Whether the tests notice faults: makes each of tests/mutants in a scratch copy.
+mutants: $(VENV)/dev.stamp
+	$(BIN)/python tests/mutants/run.py $(MUTANTS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -4,16 +4,30 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# One thread for each process: sums in one order, and two processes on two cores.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
 from tfrec.features import Categorical, FeatureSpec, Numeric, Sequence, Text
+from tfrec.serving import FreshProcess
+
+# Two devices for replicas, which can only be asked for before TensorFlow begins.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
 
 USERS, ITEMS, EVENTS = 40, 30, 600
 GENRES = ("action", "comedy", "drama", "horror")
@@ -104,6 +118,36 @@ def data() -> Interactions:
 
 
 @pytest.fixture(scope="session")
+def fresh_process() -> Iterator[FreshProcess]:
+    """Asks exported models in a process without tfrec, one for all tests."""
+    with FreshProcess(timeout=600) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def two_replicas() -> tf.distribute.MirroredStrategy:
+    """Two replicas in one process.
+
+    Their sums are made on one device. TensorFlow's collectives, the default, need a
+    graph for their order and a process for one strategy.
+    """
+    return tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+
+
+@pytest.fixture(scope="module")
+def eagerly() -> Iterator[None]:
+    """Functions run without graphs, for tests of what stands around the models.
+
+    To trace a model takes longer than to train it on a few events.
+    """
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
 def run_python() -> Callable[..., str]:
     """Runs code in a fresh interpreter in the root of the project; its output."""
 
@@ -123,3 +167,32 @@ def run_python() -> Callable[..., str]:
         return done.stderr if fails else done.stdout
 
     return run
+
+
+def together(nodeid: str) -> str:
+    """What runs in one process: the tests of a file, of the contract those of a model.
+
+    They share what they prepare. A notebook stands alone.
+    """
+    file, _, test = nodeid.partition("::")
+    if file.endswith(("contract.py", "test_notebooks.py")) and test.endswith("]"):
+        return test.rpartition("[")[2].rpartition("-")[2]
+    return file
+
+
+class Together(LoadScopeScheduling):
+    """Gives processes such groups of tests, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    config.option.loadscopereorder = False
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow groups first, so that at the end no process waits long for another."""
+    slow = {together(i.nodeid) for i in items if i.get_closest_marker("slow")}
+    items.sort(key=lambda item: together(item.nodeid) not in slow)

@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec import keras, models, serving
+from tfrec import keras, models
 from tfrec.data.interactions import Interactions, index_key
 from tfrec.features import PADDING
 from tfrec.models import registry
@@ -19,10 +18,10 @@ from tfrec.models.base import Recommender
 from tfrec.models.config import Tune
 from tfrec.serving import Request
 
-NAMES = tuple(registry.entries())
 EPOCHS, STEPS = 4, 32
 
-every_model = pytest.mark.parametrize("name", NAMES)
+# All tests of one model follow each other in one process, which trains it once.
+every_model = pytest.mark.parametrize("name", registry.entries(), scope="module")
 
 
 @dataclass
@@ -78,20 +77,14 @@ def fit_to_few(model: Recommender, data: Interactions) -> Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Interactions) -> Callable[[str], Trained]:
-    done: dict[str, Trained] = {}
-
-    def get(name: str) -> Trained:
-        if name not in done:
-            done[name] = fit_to_few(registry.get(name)(data.spec), data)
-        return done[name]
-
-    return get
+def trained(name: str, data: Interactions) -> Trained:
+    """The model of the tests that follow, fitted."""
+    return fit_to_few(registry.get(name)(data.spec), data)
 
 
 @every_model
 def test_scores_are_one_float_for_each_pair_and_each_item(name, trained, data):
-    model = trained(name).model
+    model = trained.model
     pairs = model(pair_tensors(model, 7))
     assert pairs.shape == (7,)
     assert pairs.dtype == tf.float32
@@ -106,19 +99,19 @@ def test_scores_are_one_float_for_each_pair_and_each_item(name, trained, data):
 @every_model
 def test_it_learns_sixteen_events(name, trained, data):
     """Losses are finite and fall; every variable moves; scores change in any case."""
-    run = trained(name)
+    run = trained
     assert len(run.losses) == EPOCHS
     assert np.isfinite(run.losses).all()
     assert not np.allclose(run.start_scores, scores_of_all(run.model))
     if run.model.trainable_variables:
-        losses = [run.losses[0], run.losses[-1]]
+        start, later = run.losses[0], run.losses[1:]
         if isinstance(run.model, Layerwise):  # whose epochs have losses of their own
             fresh = registry.get(name)(data.spec)
             fresh.adapt(data)
             fresh.compile()
             one = run.batches.take(1)
-            losses = [m.evaluate(one, verbose=0)[0] for m in (fresh, run.model)]
-        assert losses[1] < 0.9 * losses[0]
+            start, *later = [m.evaluate(one, verbose=0)[0] for m in (fresh, run.model)]
+        assert min(later) < 0.9 * start
     for variable, before in zip(run.model.trainable_variables, run.start, strict=True):
         assert np.isfinite(variable.numpy()).all(), variable.name
         moved = np.abs(variable.numpy() - before).max()
@@ -142,7 +135,7 @@ def test_a_seed_is_a_model(name, data):
 
 @every_model
 def test_a_batch_is_its_rows(name, trained):
-    model = trained(name).model
+    model = trained.model
     pairs = pair_tensors(model, 6)
     rows = [model({k: v[r : r + 1] for k, v in pairs.items()})[0] for r in range(6)]
     np.testing.assert_allclose(model(pairs), rows, rtol=1e-4, atol=1e-5)
@@ -156,7 +149,7 @@ def test_a_batch_is_its_rows(name, trained):
 
 @every_model
 def test_padding_changes_nothing(name, trained):
-    model = trained(name).model
+    model = trained.model
     spec, pairs = model.spec, pair_tensors(model, 6)
     padded = dict(pairs)
     for key in padded:
@@ -169,7 +162,7 @@ def test_padding_changes_nothing(name, trained):
 @every_model
 def test_ranking_scores_the_pairs(name, trained):
     """Score j of a query is the score of the pair (query, item j)."""
-    model = trained(name).model
+    model = trained.model
     queries, items = query_tensors(model, 3), model.catalogue.items()
     ranked = model.catalogue_scores(queries, model.catalogue_state())
     for row in range(3):
@@ -181,7 +174,7 @@ def test_ranking_scores_the_pairs(name, trained):
 
 @every_model
 def test_raw_and_looked_up_features_score_alike(name, trained):
-    model = trained(name).model
+    model = trained.model
     raw = pair_tensors(model, 6)
     found = {
         index_key(model.spec[key].kind, key): tf.constant(
@@ -195,7 +188,7 @@ def test_raw_and_looked_up_features_score_alike(name, trained):
 
 @every_model
 def test_saved_and_loaded_it_is_the_same_model(name, trained, data, tmp_path):
-    run = trained(name)
+    run = trained
     model = run.model
     model.save(tmp_path / "model.keras")
     loaded = models.load(tmp_path / "model.keras")
@@ -226,7 +219,7 @@ def test_saved_and_loaded_it_is_the_same_model(name, trained, data, tmp_path):
 @every_model
 def test_a_checkpoint_holds_what_is_trained(name, trained, tmp_path):
     """What ``BackupAndRestore`` resumes from."""
-    model = trained(name).model
+    model = trained.model
     path = tf.train.Checkpoint(model=model).write(str(tmp_path / "checkpoint"))
     twin = registry.get(name)(model.spec, model.config)
     twin.ensure_built()
@@ -238,7 +231,7 @@ def test_a_checkpoint_holds_what_is_trained(name, trained, tmp_path):
 
 @every_model
 def test_nobody_is_recommended_what_is_taken(name, trained, data):
-    model, n = trained(name).model, 6
+    model, n = trained.model, 6
     column = data.spec.item_column
     count = column.size - column.first
     result = model.recommend(raw_queries(model, data, n), k=count)
@@ -256,7 +249,7 @@ def test_nobody_is_recommended_what_is_taken(name, trained, data):
 
 @every_model
 def test_recommendations_are_the_best_scores(name, trained, data):
-    model = trained(name).model
+    model = trained.model
     query = raw_queries(model, data, 4)
     result = model.recommend(query, k=5, drop_seen=False)
     from tfrec.models.recommend import complete
@@ -273,7 +266,7 @@ def test_recommendations_are_the_best_scores(name, trained, data):
 
 @every_model
 def test_excluded_items_never_come_back(name, trained, data):
-    model = trained(name).model
+    model = trained.model
     query = raw_queries(model, data, 3)
     free = model.recommend(query, k=6)
     unwanted = [list(row[:2]) for row in free.item_id[:2]] + [["", "nonsense"]]
@@ -288,14 +281,14 @@ def test_excluded_items_never_come_back(name, trained, data):
 @every_model
 @pytest.mark.parametrize("k", [0, 31])
 def test_k_stays_within_the_catalogue(name, trained, data, k):
-    model = trained(name).model
+    model = trained.model
     with pytest.raises(ValueError, match=f"k={k} is not between 1 and .* 30 items"):
         model.recommend(raw_queries(model, data, 1), k=k)
 
 
 @every_model
 def test_a_stranger_gets_an_answer(name, trained, data):
-    model = trained(name).model
+    model = trained.model
     query = {**raw_queries(model, data, 1), "user_id": ["nobody we know"]}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -314,7 +307,7 @@ def test_a_stranger_gets_an_answer(name, trained, data):
 
 @every_model
 def test_similar_items_are_others_or_refused_in_words(name, trained):
-    model = trained(name).model
+    model = trained.model
     try:
         result = model.similar_items(["m0", "m7"], k=5)
     except ValueError as why:
@@ -399,103 +392,45 @@ def test_it_trains_in_mixed_precision(name, data):
     assert {v.dtype for v in model.trainable_variables} <= {tf.float32}
 
 
-MIRRORED = """
-    import json, runpy, sys, traceback
-    import numpy as np, tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    two = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(cpu, two)
-    from tfrec.models import registry
-    data = runpy.run_path("tests/conftest.py")["small_data"]()
-
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-    def step(name):
-        with strategy.scope():
-            model = registry.get(name)(data.spec)
-            model.adapt(data)
-            model.compile(steps_per_execution=1)
-        start = model.get_weights()
-        batches = data.batches(model, 64)
-        loss = model.fit(batches, epochs=1, steps_per_epoch=1, verbose=0)
-        assert np.isfinite(loss.history["loss"]).all(), loss.history
-        for variable in model.trainable_variables:
-            left, right = (replica.numpy() for replica in variable.values)
-            np.testing.assert_array_equal(left, right, err_msg=variable.name)
-        if model.trainable_variables:
-            pairs = zip(start, model.get_weights())
-            assert any(np.any(old != new) for old, new in pairs), "nothing learned"
-        return strategy.num_replicas_in_sync
-
-    answers = {}
-    for name in sys.argv[1:]:
-        try:
-            answers[name] = step(name)
-        except ValueError as why:
-            answers[name] = str(why)
-        except Exception:
-            answers[name] = traceback.format_exc()
-    print("\\n" + json.dumps(answers))
-"""
-
-
-def wanted(request: pytest.FixtureRequest, test: Any) -> list[str]:
-    """The models for which ``test`` was selected."""
-    return [
-        item.callspec.params["name"]
-        for item in request.session.items
-        if getattr(item, "function", None) is test
-    ]
-
-
-@pytest.fixture(scope="module")
-def mirrored(request, run_python) -> dict[str, Any]:
-    names = wanted(request, test_two_replicas_make_one_step)
-    return json.loads(run_python(MIRRORED, *names).splitlines()[-1])
+@every_model
+def test_two_replicas_make_one_step(name, data, two_replicas):
+    """A model that is solved for, not trained, may refuse: where, and what to do."""
+    with two_replicas.scope():
+        model = registry.get(name)(data.spec)
+        model.adapt(data)
+        model.compile(run_eagerly=True)
+    start = model.get_weights()
+    batches = data.batches(model, 64)
+    try:
+        found = model.fit(batches, epochs=1, steps_per_epoch=1, verbose=0)
+    except ValueError as why:
+        assert not model.trainable_variables
+        assert "one device: build and fit it" in str(why)
+        return
+    assert np.isfinite(found.history["loss"]).all()
+    for variable in model.trainable_variables:
+        left, right = (replica.numpy() for replica in variable.values)
+        np.testing.assert_array_equal(left, right, err_msg=variable.name)
+    if model.trainable_variables:
+        pairs = zip(start, model.get_weights(), strict=True)
+        assert any(np.any(old != new) for old, new in pairs)
 
 
 @every_model
-def test_two_replicas_make_one_step(name, mirrored, trained):
-    """A model that is solved for, not trained, may refuse: where, and what to do."""
-    if trained(name).model.trainable_variables:
-        assert mirrored[name] == 2, mirrored[name]
-    else:
-        assert mirrored[name] == 2 or "one device: build and fit it" in mirrored[name]
-
-
-@pytest.fixture(scope="module")
-def answered(request, trained, data, tmp_path_factory) -> dict[str, Any]:
-    """What every model recommends here and, exported, in one fresh process."""
-    here: dict[str, Any] = {}
-    asked: dict[str, Request] = {}
+def test_exported_it_answers_alone(trained, data, fresh_process, tmp_path):
+    """The ids of this process from one without tfrec."""
+    model = trained.model
     users = list(data.spec.user_column.vocabulary[:3])
     raw = data.raw("user_id")
     taken = [data.raw("movie_id")[raw == user].tolist() for user in users]
     rows = {k: v.tolist() for k, v in data.spec.synthetic(3, seed=5).items()}
     rows["user_id"] = users
-    folder = tmp_path_factory.mktemp("exported")
-    for name in wanted(request, test_exported_it_answers_alone):
-        try:
-            model = trained(name).model
-            features = {n: rows[n] for n in model.query_columns}
-            here[name] = model.recommend(features, 6, exclude=taken, drop_seen=False)
-            model.export(folder / name)
-        except Exception as why:
-            here[name] = why  # of this model, and not of the others
-        else:
-            asked[name] = Request(folder / name, {**features, "k": 6, "exclude": taken})
-    answers = serving.answers(list(asked.values()), timeout=600)
-    found = dict(zip(asked, answers, strict=True))
-    return {name: (expected, found.get(name)) for name, expected in here.items()}
-
-
-@every_model
-def test_exported_it_answers_alone(name, answered):
-    """The ids of this process from one without tfrec."""
-    expected, answer = answered[name]
-    for one in (expected, answer):
-        if isinstance(one, Exception):
-            raise one
+    features = {column: rows[column] for column in model.query_columns}
+    expected = model.recommend(features, 6, exclude=taken, drop_seen=False)
+    model.export(tmp_path)
+    asked = Request(tmp_path, {**features, "k": 6, "exclude": taken})
+    (answer,) = fresh_process.answers([asked])
+    assert isinstance(answer, dict), answer
     assert answer["item_id"] == expected.item_id.tolist()
     np.testing.assert_allclose(answer["score"], expected.score, rtol=1e-4, atol=1e-5)
     assert answer["cold"] == expected.cold.tolist()

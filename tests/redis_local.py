@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import ports
 import pytest
 import redis
 
@@ -23,12 +24,6 @@ def require():
         if os.environ.get("TFREC_NEED_REDIS"):
             raise RuntimeError(reason)
         pytest.skip(reason, allow_module_level=True)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @dataclass
@@ -50,25 +45,26 @@ class Server:
 @contextmanager
 def server(*options: str, url: str = "redis://127.0.0.1:{port}", port_flag="--port"):
     """A server without files; ``url`` is how to reach it."""
-    port = free_port()
     silent = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
-    process = subprocess.Popen(
-        [BINARY, port_flag, str(port), *silent, *options], stdout=subprocess.DEVNULL
-    )
-    started = Server(process, port, url.format(port=port))
-    try:
-        until = time.monotonic() + 20
-        while True:
-            try:
-                started.client().ping()
-                break
-            except redis.ConnectionError:
-                assert process.poll() is None and time.monotonic() < until
-                time.sleep(0.02)
-        yield started
-    finally:
-        process.kill()
-        process.wait()
+    with ports.reserved() as port:
+        process = subprocess.Popen(
+            [BINARY, port_flag, str(port), *silent, *options],
+            stdout=subprocess.DEVNULL,
+        )
+        started = Server(process, port, url.format(port=port))
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    started.client().ping()
+                    break
+                except redis.ConnectionError:
+                    assert process.poll() is None and time.monotonic() < until
+                    time.sleep(0.02)
+            yield started
+        finally:
+            process.kill()
+            process.wait()
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

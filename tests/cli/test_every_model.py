@@ -6,6 +6,9 @@ import pytest
 
 from tfrec.models import registry
 
+# The contract has every model's graph.
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture(scope="module")
 def described(ratings, tmp_path_factory):

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import ports
 import pyarrow as pa
 import pytest
 import redis_local
@@ -66,9 +67,9 @@ def test_wrong_input(refused, run, served, running, tmp_path, monkeypatch):
     assert "'--redis'" in refused("push", served)
     to = ["--redis", running.url]
     assert "is no exported model" in refused("push", tmp_path, *to)
-    port = redis_local.free_port()
-    closed = f"redis://:s3cret@127.0.0.1:{port}"
-    message = refused("push", served, "--redis", closed)
+    with ports.reserved() as port:
+        closed = f"redis://:s3cret@127.0.0.1:{port}"
+        message = refused("push", served, "--redis", closed)
     assert f"Redis at 127.0.0.1:{port} cannot be reached" in message
     assert "s3cret" not in message
     assert "cannot be read" in refused("push", served, "--redis", "http://h")

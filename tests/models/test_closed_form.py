@@ -1,54 +1,33 @@
 """Models that are solved for inside ``fit``: callbacks, failures, replicas, views."""
 
-import json
-
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.views import Pairs
 from tfrec.evaluation import RankingCallback
 from tfrec.features import FeatureSpec
-from tfrec.models import EASE, BiasBaseline, ImplicitALS, ItemKNN, Popularity
+from tfrec.models import EASE, BiasBaseline, ImplicitALS, ItemKNN, Popularity, registry
 from tfrec.models.baselines._views import BothSides, Together, Twice
 
 BASELINES = ("bias_baseline", "ease", "implicit_als", "item_knn", "popularity")
 
-REPLICAS = """
-    import json, runpy, sys
-    import tensorflow as tf
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    two = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(cpu, two)
-    from tfrec.models import registry
-    data = runpy.run_path("tests/conftest.py")["small_data"]()
 
-    def learned(name, strategy):
-        with strategy.scope():
-            model = registry.get(name)(data.spec)
-            model.compile(steps_per_execution=1)
-        batches = data.batches(model, 64, shuffle=False)
-        losses = model.fit(batches, epochs=2, verbose=0).history["loss"]
-        sizes = [int(tf.size(v)) for v in model.get_weights()]
-        numbers = [v.tolist() for v, n in zip(model.get_weights(), sizes) if n > 1]
-        return losses, numbers
-
-    one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(
-        ["CPU:0", "CPU:1"]
-    )
-    answers = {n: [learned(n, one), learned(n, two)] for n in sys.argv[1:]}
-    print("\\n" + json.dumps(answers))
-"""
-
-
-@pytest.fixture(scope="module")
-def replicas(run_python):
-    return json.loads(run_python(REPLICAS, *BASELINES).splitlines()[-1])
+def learned(name, strategy, data):
+    """Losses and weights of two epochs."""
+    with strategy.scope():
+        model = registry.get(name)(data.spec)
+        model.compile(steps_per_execution=1)
+    batches = data.batches(model, 64, shuffle=False)
+    losses = model.fit(batches, epochs=2, verbose=0).history["loss"]
+    return losses, [values for values in model.get_weights() if values.size > 1]
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_two_replicas_learn_what_one_device_learns(name, replicas):
-    (losses, weights), (other_losses, others) = replicas[name]
+def test_two_replicas_learn_what_one_device_learns(name, data, two_replicas):
+    losses, weights = learned(name, tf.distribute.get_strategy(), data)
+    other_losses, others = learned(name, two_replicas, data)
     np.testing.assert_allclose(other_losses, losses, rtol=1e-4)
     assert any(np.any(values) for values in weights)
     for values, other in zip(weights, others, strict=True):

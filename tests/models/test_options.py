@@ -88,6 +88,13 @@ def test_hidden_layers_are_normalised_by_the_batch(cls, data):
     assert not any(isinstance(layer, kind) for layer in plain)
 
 
+def test_ftrl_of_the_wide_part_has_options_of_its_own(data):
+    model = WideAndDeep(data.spec, layers=(8,), wide_learning_rate=0.3, l1=0.01)
+    model.compile()
+    assert float(model.wide_optimizer.learning_rate) == pytest.approx(0.3)
+    assert model.wide_optimizer.l1_regularization_strength == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("cls", [FactorizationMachine, DeepFM])
 def test_similar_items_are_those_of_similar_factors(cls, data):
     """Weights of first order, which stand beside the factors, say nothing of that."""

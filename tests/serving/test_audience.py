@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfrec import serving
 from tfrec.models.retrieval.two_tower import TwoTower
 from tfrec.models.retrieval.youtube_dnn import YouTubeDNN
+from tfrec.serving import Request
 
 
 def trained(cls, data, *columns, **config):
@@ -53,7 +54,7 @@ def test_an_item_that_is_new_is_told_by_its_columns(towers, data):
     assert sorted(users) == sorted(set(data.raw("user_id")))
 
 
-def test_the_export_answers_the_same(towers, data, tmp_path):
+def test_the_export_answers_the_same(towers, data, tmp_path, fresh_process):
     towers.export(tmp_path, audience=True)
     rows = data.spec.encode("movie_id", ["m2", "m17"])
     genres = data.spec.decode("genres", data.items["genres"][rows]).tolist()
@@ -62,7 +63,7 @@ def test_the_export_answers_the_same(towers, data, tmp_path):
     served = serving.load(tmp_path).audience(asked, k=5)
     np.testing.assert_array_equal(served.user_id, own.user_id)
     np.testing.assert_allclose(served.score, own.score, rtol=1e-5)
-    alone = serving.answer(tmp_path, {**asked, "k": 5}, "audience")
+    (alone,) = fresh_process.answers([Request(tmp_path, {**asked, "k": 5}, "audience")])
     assert alone["user_id"] == own.user_id.tolist()
     with pytest.raises(tf.errors.InvalidArgumentError, match="the 40 users"):
         serving.load(tmp_path).audience(asked, k=41)

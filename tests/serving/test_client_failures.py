@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
+import ports
 import pytest
 import tensorflow as tf
 from google.protobuf import json_format
@@ -225,13 +226,12 @@ def test_what_a_grpc_server_refuses_is_not_asked_again(answer, error, words, wai
 
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_nobody_there(scheme, waits):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    url = f"{scheme}://127.0.0.1:{port}"
-    with pytest.raises(
-        ConnectionError, match=f"no model server .* at {url} .*"
-    ) as told:
-        ask(url, retries=2, timeout=5)
+    with ports.reserved() as port:
+        url = f"{scheme}://127.0.0.1:{port}"
+        with pytest.raises(
+            ConnectionError, match=f"no model server .* at {url} .*"
+        ) as told:
+            ask(url, retries=2, timeout=60)
     assert len(waits) == 2
     assert "refused" in str(told.value) and "object" not in str(told.value)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tfrec
 from tfrec import serving
 from tfrec.features import FeatureSpec
-from tfrec.serving.export import EXTRA
+from tfrec.serving.export import EXTRA, latest, versions
 
 
 def signature_columns(export, name):
@@ -158,6 +158,14 @@ def test_metrics_are_plain_json(neumf, tmp_path):
         "curve": [0.5, None],
         "nested": {"protocol": "full", "seen": True},
     }
+
+
+def test_versions_are_numbers_and_no_text(tmp_path):
+    for name in ("9", "100", "12", "notes", "1a"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "200").write_text("a file")
+    assert versions(tmp_path) == [9, 12, 100]
+    assert latest(tmp_path) == tmp_path / "100"
 
 
 def test_versions_count_up(neumf, tmp_path):

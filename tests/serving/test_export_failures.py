@@ -58,6 +58,19 @@ def test_nothing_is_left(neumf, tmp_path, monkeypatch, place, failure, raised, w
     assert everything_under(tmp_path) == ["models"]
 
 
+def test_a_version_is_seen_when_it_is_whole(neumf, tmp_path, monkeypatch):
+    path, write, seen = tmp_path / "neumf", export_module.write_warmup, []
+
+    def look(*arguments):
+        seen.append(export_module.versions(path))
+        write(*arguments)
+
+    monkeypatch.setattr(export_module, "write_warmup", look)
+    assert neumf.model.export(path) == path / "1"
+    assert neumf.model.export(path) == path / "2"
+    assert seen == [[], [1]]
+
+
 def test_earlier_versions_stay(neumf, tmp_path, monkeypatch):
     path = tmp_path / "neumf"
     neumf.model.export(path)

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from tfrec import serving
-from tfrec.models import registry
 from tfrec.serving import Request
-
-NAMES = tuple(registry.entries())
 
 
 def test_the_fresh_process_gives_the_ids_of_this_one(export):
@@ -22,40 +19,7 @@ def test_the_fresh_process_gives_the_ids_of_this_one(export):
     assert answer["cold"] == [False] * n
 
 
-@pytest.fixture(scope="module")
-def fresh_answers(request, data, tmp_path_factory):
-    """What every registered model recommends here and in one fresh process."""
-    here, asked = {}, []
-    names = [
-        item.callspec.params["name"]
-        for item in request.session.items
-        if getattr(item, "function", None) is test_every_model_stands_alone
-    ]
-    for name in names:
-        model = registry.get(name)(data.spec)
-        model.adapt(data)
-        rows = data.spec.synthetic(3, seed=5)
-        features = {n: rows[n].tolist() for n in model.query_columns}
-        here[name] = model.recommend(features, k=7, drop_seen=False)
-        path = tmp_path_factory.mktemp("registry") / name
-        model.export(path)
-        asked.append(Request(path, {**features, "k": 7}))
-    answers = serving.answers(asked, timeout=600)
-    return {
-        name: (here[name], answer) for name, answer in zip(names, answers, strict=True)
-    }
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_model_stands_alone(name, fresh_answers):
-    expected, answer = fresh_answers[name]
-    assert isinstance(answer, dict), answer
-    assert answer["item_id"] == expected.item_id.tolist()
-    np.testing.assert_allclose(answer["score"], expected.score, rtol=1e-4, atol=1e-5)
-    assert answer["cold"] == expected.cold.tolist()
-
-
-def test_refusals_of_the_fresh_process_are_sentences(neumf, tmp_path):
+def test_refusals_of_the_fresh_process_are_sentences(neumf, tmp_path, fresh_process):
     user = {"user_id": [1000]}
     asked = [
         Request(neumf.path, {**user, "k": 31}),
@@ -73,7 +37,7 @@ def test_refusals_of_the_fresh_process_are_sentences(neumf, tmp_path):
         "does not exist",
         "nothing",
     ]
-    for refusal, expected in zip(serving.answers(asked), words, strict=True):
+    for refusal, expected in zip(fresh_process.answers(asked), words, strict=True):
         assert isinstance(refusal, ValueError)
         assert "gave no answer" in str(refusal)
         assert expected in str(refusal)

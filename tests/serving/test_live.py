@@ -6,6 +6,9 @@ import tensorflow as tf
 
 from tfrec import serving
 from tfrec.models.sequential.gru4rec import GRU4Rec
+from tfrec.models.sequential.recurrent_recommender_network import (
+    RecurrentRecommenderNetwork,
+)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +128,38 @@ def test_what_does_not_fit_is_refused(served, state, k, message):
     version = run(served, SESSIONS)["session_version"].numpy()
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         step(served, ["m1", "m2"], state, version, k)
+
+
+@pytest.fixture(scope="module")
+def observer(data, tmp_path_factory):
+    model = RecurrentRecommenderNetwork(data.spec, units=4)
+    model.adapt(data)
+    path = tmp_path_factory.mktemp("live") / "rrn"
+    model.export(path)
+    return serving.load(path).signatures["observe"]
+
+
+def rated(observer, data, users, items, k, exclude):
+    ratings = np.where(np.array(items) == "", 0, 5).astype(np.float32)
+    return observer(
+        user_id=tf.constant(users),
+        movie_id=tf.constant(items),
+        ratings=tf.constant(ratings),
+        seconds=tf.fill([len(users)], int(data.timestamp.max())),
+        k=tf.constant(k),
+        exclude=tf.constant(exclude),
+    )
+
+
+def test_a_stranger_of_one_rating_is_cold_no_more(observer, data):
+    items = [["m3", ""], ["", ""], ["never seen", ""]]
+    users, nothing = ["nobody", "no one", "none"], [[""]] * 3
+    answer = rated(observer, data, users, items, 3, nothing)
+    assert answer["cold"].numpy().tolist() == [False, True, True]
+
+
+def test_what_is_excluded_does_not_come_back_after_ratings(observer, data):
+    users, items = ["u1", "nobody"], [["m3"], [""]]
+    free = ids(rated(observer, data, users, items, 5, [[""]] * 2))
+    exclude = [row[:2] for row in free]
+    assert ids(rated(observer, data, users, items, 3, exclude)) == [r[2:] for r in free]

@@ -83,7 +83,7 @@ def test_it_is_what_is_exported_today(name, fresh):
 
 
 @pytest.fixture(scope="module")
-def answers(split):
+def answers(split, fresh_process):
     """What each model answers for all test users, in a process without tfrec."""
     _, _, test = split
     spec, past = test.spec, test.past
@@ -104,7 +104,7 @@ def answers(split):
         reads = document(FOLDER / name / "1", CONFIG)["query_columns"]
         inputs = {column: given[column] for column in reads}
         requests.append(Request(FOLDER / name, {**inputs, "k": K, "exclude": exclude}))
-    return users, dict(zip(NAMES, serving.answers(requests, timeout=900), strict=True))
+    return users, dict(zip(NAMES, fresh_process.answers(requests), strict=True))
 
 
 @every_model

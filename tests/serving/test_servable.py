@@ -8,6 +8,7 @@ from tfrec import serving
 from tfrec.features import Categorical, FeatureSpec, Numeric, Sequence
 from tfrec.models.base import Recommender
 from tfrec.models.retrieval.two_tower import TwoTower
+from tfrec.serving.checks import once_checked
 from tfrec.serving.examples import parser
 from tfrec.serving.servable import servable
 
@@ -49,6 +50,15 @@ def test_any_state_and_python_conditions_are_served(data, tmp_path):
     np.testing.assert_array_equal(result.item_id, expected.item_id)
     # Users 1 and 7 have index 3 and 9; the matrix turns the order of items around.
     assert result.item_id[:, 0].tolist() == ["m26", "m20"]
+
+
+def test_nothing_is_computed_before_it_is_checked():
+    with tf.Graph().as_default():
+        known = tf.compat.v1.placeholder(tf.int32, (None,))
+        check = tf.debugging.assert_positive(known)
+        first, second = once_checked([check, None], (known, known + 1))
+    assert check in first.op.control_inputs
+    assert check in second.op.control_inputs
 
 
 def test_the_export_does_not_follow_the_model(data, tmp_path):

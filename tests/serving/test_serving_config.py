@@ -112,6 +112,22 @@ def test_batching_where_all_inputs_have_rows_of_one_length(tmp_path):
         batching_config({}, 0, 500)
 
 
+@pytest.mark.parametrize(
+    ("shape", "problem"), [((None, None), "rows of any length"), ((), "no batch")]
+)
+def test_batching_looks_at_every_input(tmp_path, shape, problem):
+    module = tf.Module()
+    module.f = tf.function(
+        lambda x, y: {"z": x + tf.reduce_sum(y)},
+        input_signature=[tf.TensorSpec((None,)), tf.TensorSpec(shape)],
+    )
+    tf.saved_model.save(
+        module, str(tmp_path / "sums" / "1"), {"serving_default": module.f}
+    )
+    with pytest.raises(ValueError, match=f"input 'y' of sums 1.* has {problem}"):
+        batching_config(find_models(tmp_path), 64, 500)
+
+
 def test_batching_where_requests_cannot_be_joined(export, tmp_path):
     with pytest.raises(ValueError, match=r"input '\w+' of \w+ 1, \w+, has"):
         batching_config(find_models(export.path), 64, 500)

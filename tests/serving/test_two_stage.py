@@ -10,7 +10,7 @@ from tfrec.models.ranking.deepfm import DeepFM
 from tfrec.models.ranking.gmf import GMF
 from tfrec.models.retrieval.two_tower import TwoTower
 from tfrec.models.retrieval.youtube_dnn import YouTubeDNN
-from tfrec.serving import TwoStage
+from tfrec.serving import Request, TwoStage
 
 USERS = ["u0", "u9", "u33"]
 
@@ -72,6 +72,15 @@ def test_the_ranking_model_orders_the_shortlist(pipeline, towers, ranker, data):
         np.testing.assert_allclose(answer.score[row], scores, rtol=1e-5)
 
 
+def test_more_items_than_the_shortlist_holds_make_it_longer(pipeline, towers):
+    assert pipeline.config.shortlist == 8
+    answer = pipeline.recommend(features(USERS), 12, drop_seen=False)
+    first = towers.recommend({"user_id": USERS}, 12, drop_seen=False)
+    for own, short in zip(answer.item_id, first.item_id, strict=True):
+        assert sorted(own) == sorted(short)
+    assert (np.diff(answer.score, axis=1) <= 0).all()
+
+
 def test_a_shortlist_of_everything_is_the_ranking_model(towers, ranker):
     whole = TwoStage(towers, ranker, shortlist=1000)
     one = whole.recommend(features(USERS), 30, drop_seen=False)
@@ -80,7 +89,7 @@ def test_a_shortlist_of_everything_is_the_ranking_model(towers, ranker):
     np.testing.assert_allclose(one.score, other.score, rtol=1e-5)
 
 
-def test_the_export_answers_as_the_model_does(pipeline, tmp_path, data):
+def test_the_export_answers_as_the_model_does(pipeline, tmp_path, data, fresh_process):
     pipeline.export(tmp_path)
     asked = features(USERS, 2)
     known = data.users["age"][data.spec.encode("user_id", asked["user_id"])]
@@ -93,7 +102,9 @@ def test_the_export_answers_as_the_model_does(pipeline, tmp_path, data):
     np.testing.assert_array_equal(answer.item_id, own.item_id)
     np.testing.assert_allclose(answer.score, own.score, rtol=1e-5)
     assert set(answer.item_id[1]) == {"m3", "m4", ""}
-    alone = serving.answer(tmp_path, {**asked, "age": ages.tolist(), "k": 5})
+    (alone,) = fresh_process.answers(
+        [Request(tmp_path, {**asked, "age": ages.tolist(), "k": 5})]
+    )
     everything = served.recommend({**asked, "age": ages}, 5)
     assert alone["item_id"] == everything.item_id.tolist()
 

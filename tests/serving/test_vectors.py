@@ -1,11 +1,14 @@
 """Item vectors as word2vec text and for the projector."""
 
 import csv
+import importlib
 
 import numpy as np
 import pytest
 
 from tfrec.models import registry
+from tfrec.models.retrieval.two_tower import TwoTower
+from tfrec.serving import embeddings
 from tfrec.serving.vectors import item_vectors, write_projector, write_word2vec
 
 
@@ -27,6 +30,29 @@ def test_an_id_that_word2vec_cannot_hold_leaves_the_file_alone(name, tmp_path):
     with pytest.raises(ValueError, match="projector's files instead"):
         write_word2vec(path, ["x", name], np.zeros((2, 2), np.float32))
     assert path.read_text() == "before"
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one_alone(tmp_path):
+    path = tmp_path / "v.txt"
+    path.write_text("before")
+    with pytest.raises(ValueError, match="shorter"):
+        write_word2vec(path, ["a", "b", "c"], np.zeros((2, 2), np.float32))
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_vectors_of_an_export_are_read_some_rows_at_a_time(data, tmp_path, monkeypatch):
+    model = TwoTower(data.spec.select("user_id", "movie_id"), dim=4)
+    model.adapt(data.with_spec(model.spec))
+    model.export(tmp_path)
+    whole = embeddings(tmp_path)
+    # The package has the function under the module's name.
+    module = importlib.import_module("tfrec.serving.embeddings")
+    monkeypatch.setattr(module, "ROWS", 7)
+    for side, column in (("user", "user_id"), ("item", "movie_id")):
+        table = embeddings(tmp_path)[side]
+        assert table.ids.tolist() == list(data.spec[column].vocabulary)
+        np.testing.assert_allclose(table.vectors, whole[side].vectors, atol=1e-6)
 
 
 def test_the_projector_has_a_title_for_every_vector(tmp_path):

@@ -4,21 +4,21 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
-import time
 from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
+import ports
 import pytest
 
 from tfrec import keras
 from tfrec.evaluation import Evaluator, FullRanking
 from tfrec.tuning import Tuner
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 SPACE = {"dim": {"low": 2, "high": 8}, "learning_rate": {"low": 1e-3, "high": 0.1}}
 
 
@@ -237,7 +237,6 @@ def test_a_killed_search_resumes_after_its_finished_trials(tmp_path):
         for line in process.stdout:
             if line.strip() == "2":
                 break
-        time.sleep(0.3)
         process.send_signal(signal.SIGKILL)
     before = json.loads((tmp_path / "s/trials.json").read_text())
     assert len(before) >= 2
@@ -251,18 +250,16 @@ def test_a_killed_search_resumes_after_its_finished_trials(tmp_path):
 
 @pytest.mark.slow
 def test_a_chief_and_two_workers_share_a_search(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {
-        "KERASTUNER_ORACLE_IP": "127.0.0.1",
-        "KERASTUNER_ORACLE_PORT": str(port),
-    }
-    processes = [
-        start(tmp_path / "s", 4, KERASTUNER_TUNER_ID=name, **common)
-        for name in ("chief", "worker_0", "worker_1")
-    ]
-    said = [process.communicate(timeout=300)[0] for process in processes]
+    with ports.reserved() as port:
+        common = {
+            "KERASTUNER_ORACLE_IP": "127.0.0.1",
+            "KERASTUNER_ORACLE_PORT": str(port),
+        }
+        processes = [
+            start(tmp_path / "s", 4, KERASTUNER_TUNER_ID=name, **common)
+            for name in ("chief", "worker_0", "worker_1")
+        ]
+        said = [process.communicate(timeout=900)[0] for process in processes]
     assert "done 4 False" in said[0]
     assert all("True" in text for text in said[1:])
     rows = json.loads((tmp_path / "s/trials.json").read_text())

@@ -144,4 +144,4 @@ def verdict(code: int, output: str) -> tuple[str, str]:
         return "invalid", broken[1] or broken[2]
     if code != FAILED:
         return "invalid", f"pytest exit code {code}"
-    return "noticed", NOTICED_BY.findall(output)[0]
+    return "noticed", next(iter(NOTICED_BY.findall(output)), "pytest")

@@ -130,6 +130,16 @@ def test_dice_learns_nothing_of_a_batch_of_padding():
     assert layer.moving_variance.numpy().tolist() == [1]
 
 
+def test_dice_predicts_with_its_averages_and_leaves_them():
+    layer = Dice()
+    values = tf.constant([[3.0], [7.0], [8.0]])
+    found = layer(values, training=False)
+    expected = values / (1 + tf.exp(-values))  # of mean 0 and variance 1
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert layer.moving_mean.numpy().tolist() == [0]
+    assert layer.moving_variance.numpy().tolist() == [1]
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_slope_of_dice(training):
     layer = Dice(momentum=1.0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from towers import in_batch_loss
 
 from tfrec.data.views import Positives
 from tfrec.models.retrieval.temporal_dssm import TemporalDSSM
@@ -24,7 +25,7 @@ def batch(narrow):
 
 
 def built(narrow, randomise, **config) -> TemporalDSSM:
-    model = TemporalDSSM(narrow.spec, dim=DIM, **config)
+    model = TemporalDSSM(narrow.spec, **{"dim": DIM, **config})
     model.adapt(narrow)
     model.ensure_built()
     randomise(model)
@@ -35,34 +36,58 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def last_state(layer, vectors: list[np.ndarray], units: int) -> np.ndarray:
+def weights(model: TemporalDSSM) -> dict[str, tf.Variable]:
+    (query,), (item,) = model.query_tower.layers, model.item_tower.layers
+    found = {
+        "users": model.query_features.tables["user_id"].embeddings,
+        "items": model.item_features.tables["movie_id"].embeddings,
+        "Q": query.kernel,
+        "q": query.bias,
+        "I": item.kernel,
+        "i": item.bias,
+        "J": model.join.kernel,
+        "j": model.join.bias,
+    }
+    for rate, scan in zip(model.config.rates, model.scans, strict=True):
+        for name, weight in zip("KRB", scan.scan.cell.weights, strict=True):
+            found[f"{name}{rate}"] = weight
+    return found
+
+
+def values(model: TemporalDSSM) -> Weights:
+    return {name: v.numpy().astype(float) for name, v in weights(model).items()}
+
+
+def last_state(w: Weights, rate: int, vectors: list[np.ndarray]) -> np.ndarray:
     """An LSTM over the steps, gates i, f, c and o side by side."""
-    kernel, recurrent, bias = (w.numpy() for w in layer.scan.cell.weights)
+    units = w[f"R{rate}"].shape[0]
     h, c = np.zeros(units), np.zeros(units)
     for x in vectors:
-        i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4)
+        gates = x @ w[f"K{rate}"] + h @ w[f"R{rate}"] + w[f"B{rate}"]
+        i, f, g, o = np.split(gates, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
     return h
 
 
-def user_vectors(model: TemporalDSSM, batch: dict) -> np.ndarray:
-    users = model.query_features.tables["user_id"].embeddings.numpy()
-    items = model.item_features.tables["movie_id"].embeddings.numpy()
-    (dense,) = model.query_tower.layers
+def user_vectors(w: Weights, batch: dict, rates: tuple[int, ...]) -> np.ndarray:
     result = []
     for user, history in zip(
         batch["user_id/index"].numpy(), batch["history/index"].numpy(), strict=True
     ):
-        past = items[history[history > 0]]
-        parts = [users[user] @ dense.kernel.numpy() + dense.bias.numpy()]
-        for rate, scan in zip(model.config.rates, model.scans, strict=True):
+        past = w["items"][history[history > 0]]
+        parts = [w["users"][user] @ w["Q"] + w["q"]]
+        for rate in rates:
             steps = [past[s : s + rate].mean(0) for s in range(0, len(past), rate)]
-            parts.append(last_state(scan, steps, DIM // len(model.config.rates)))
-        joined = np.concatenate(parts)
-        u = joined @ model.join.kernel.numpy() + model.join.bias.numpy()
+            parts.append(last_state(w, rate, steps))
+        u = np.concatenate(parts) @ w["J"] + w["j"]
         result.append(u / np.linalg.norm(u))
     return np.array(result)
+
+
+def item_vectors(w: Weights, batch: dict) -> np.ndarray:
+    v = w["items"][batch["movie_id/index"].numpy()] @ w["I"] + w["i"]
+    return v / np.linalg.norm(v, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("rates", [(1,), (3,), (1, 4), (1, 2, 6, 9)], ids=str)
@@ -73,17 +98,34 @@ def test_the_user_is_a_static_tower_and_an_lstm_for_each_rate(
     lengths = np.sum(batch["history/index"] > 0, axis=1)
     assert set(lengths) >= {0, 1, 2, 3}
     found = model.query_embedding(batch)
-    np.testing.assert_allclose(found, user_vectors(model, batch), rtol=1e-4, atol=1e-5)
+    expected = user_vectors(values(model), batch, rates)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_score_is_the_cosine_with_the_item(narrow, batch, randomise):
     model = built(narrow, randomise)
-    (dense,) = model.item_tower.layers
-    table = model.item_features.tables["movie_id"].embeddings.numpy()
-    v = table[batch["movie_id/index"]] @ dense.kernel.numpy() + dense.bias.numpy()
-    v /= np.linalg.norm(v, axis=1, keepdims=True)
-    expected = np.sum(user_vectors(model, batch) * v, axis=1)
+    w = values(model)
+    u = user_vectors(w, batch, model.config.rates)
+    expected = np.sum(u * item_vectors(w, batch), axis=1)
     np.testing.assert_allclose(model(batch), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_loss_and_step(narrow, randomise, check_step):
+    """In-batch softmax of two towers, the user's with LSTMs at rates 1 and 2."""
+    rates = (1, 2)
+    model = built(narrow, randomise, rates=rates, dim=2, temperature=0.5)
+    rows = [0, *range(410, 416)]
+    events = next(iter(narrow.batches(Positives(), 600, shuffle=False)))
+    batch = {name: tf.gather(values, rows) for name, values in events.items()}
+    assert set(np.sum(batch["history/index"] > 0, axis=1)) == {0, 6}
+    item = batch["movie_id/index"].numpy()
+    share = narrow.item_counts / len(narrow)
+
+    def loss(w: Weights) -> float:
+        u, v = user_vectors(w, batch, rates), item_vectors(w, batch)
+        return in_batch_loss(u @ v.T / 0.5, item, share, None)
+
+    check_step(model, (batch,), weights(model), loss)
 
 
 def test_the_gradient_reaches_every_weight_as_differences_say(narrow, batch, randomise):

@@ -12,7 +12,7 @@ BASELINE = ("bias_baseline", 4096, 10, {})
 MODELS = {
     "svd_plus_plus": (512, 4, {}),
     "time_svd_plus_plus": (512, 4, {}),
-    "factorized_neighborhood": (512, 6, {}),
+    "factorized_neighborhood": (1024, 4, {"dim": 8, "learning_rate": 8e-3}),
     "temporal_tensor_factorization": (512, 4, {"l2": 0.1}),
 }
 FASTER = {"dim": 16, "learning_rate": 4e-3}

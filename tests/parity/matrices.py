@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrec import datasets
 from tfrec.data.interactions import Interactions
-from tfrec.evaluation import Evaluator, FullRanking, SampledNegatives
+from tfrec.evaluation import Evaluator, SampledNegatives
 from tfrec.features import Categorical, FeatureSpec, Sequence
 
 USERS, ITEMS = 30, 20
@@ -140,11 +140,3 @@ def ncf_numbers(cls, epochs=1, **hyper_parameters) -> tuple[float, float]:
         model
     )
     return result["hit_rate@10"], result["ndcg@10"]
-
-
-def gowalla_numbers(cls, epochs=1, **hyper_parameters) -> tuple[float, float]:
-    """Recall@20 and NDCG@20 on Gowalla, the split of LightGCN, full ranking."""
-    split = datasets.load("gowalla", folder("gowalla").parent)
-    model, _ = fitted(cls, split.train, epochs, 4096, **hyper_parameters)
-    result = Evaluator(split.test, FullRanking(20)).evaluate(model)
-    return result["recall@20"], result["ndcg@20"]

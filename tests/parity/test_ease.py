@@ -8,7 +8,6 @@ from matrices import (
     check_round_trip,
     events_of,
     fitted,
-    ncf_numbers,
     pair_scores,
     random_matrix,
     raw_pairs,
@@ -107,11 +106,3 @@ def test_round_trip(events, tmp_path):
 def test_bad_regularisation(events):
     with pytest.raises(ValueError, match=r"regularisation=0\.0 must be more than 0"):
         EASE(events.spec, regularisation=0.0)
-
-
-@pytest.mark.slow
-def test_published_numbers_on_movielens():
-    """Dacrema et al. 2021: .7192, .4494."""
-    hit_rate, ndcg = ncf_numbers(EASE, regularisation=1000.0)
-    assert hit_rate == pytest.approx(0.7192, abs=0.005)
-    assert ndcg == pytest.approx(0.4494, abs=0.005)

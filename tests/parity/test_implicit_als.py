@@ -10,7 +10,6 @@ from matrices import (
     check_round_trip,
     events_of,
     fitted,
-    ncf_numbers,
     pair_scores,
     random_matrix,
 )
@@ -169,11 +168,3 @@ def test_batches_are_bounded(events):
         seen[side] += batch["row"].numpy().tolist()
     assert sorted(seen[0]) == list(range(FIRST, FIRST + USERS))
     assert sorted(seen[1]) == list(range(FIRST, FIRST + ITEMS))
-
-
-@pytest.mark.slow
-def test_published_numbers_on_movielens():
-    """Dacrema et al. 2021: .7109, .4382."""
-    hit_rate, ndcg = ncf_numbers(ImplicitALS, epochs=16)
-    assert hit_rate > 0.7109 - 0.005
-    assert ndcg > 0.4382 - 0.005

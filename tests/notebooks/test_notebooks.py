@@ -31,7 +31,7 @@ SMALL = {
         "ONLY": ("popularity", "item_knn", "bias_baseline", "two_tower"),
     },
     "content": {"EPOCHS": 1},
-    "embeddings": {"EPOCHS": 1, "FAMILY": ("meta_prod2vec",)},
+    "embeddings": {"EPOCHS": 1, "FAMILY": ("cbow", "meta_prod2vec")},
     "factorization": {
         "EPOCHS": 2,
         "MODELS": {

@@ -25,6 +25,8 @@ class ByExample(keras.Model):
     whose outputs it does not know yet. Here it is traced once.
     """
 
+    train_function: Any
+
     def make_slots(self) -> None:
         """Gives the optimizer its slots for the weights that it trains."""
         self.optimizer.build(self.trainable_variables)
@@ -36,7 +38,7 @@ class ByExample(keras.Model):
         self.make_slots()
         if self._cluster_coordinator or self.run_eagerly:
             return super().make_train_function(force)
-        with self._steps(1):
+        with self._steps_at_once(1):
             one_step = super().make_train_function(force)
         steps = self._steps_per_execution
 
@@ -85,11 +87,11 @@ class ByExample(keras.Model):
             yield
             return
         make()  # the function of several steps, which fit is to find
-        with self._steps(1):
+        with self._steps_at_once(1):
             yield
 
     @contextmanager
-    def _steps(self, count: int) -> Iterator[None]:
+    def _steps_at_once(self, count: int) -> Iterator[None]:
         before = int(self._steps_per_execution.numpy())
         self._steps_per_execution.assign(count)
         try:

@@ -26,6 +26,17 @@ def test_the_table_holds_the_distribution(name):
     np.testing.assert_allclose(chance / len(weights), expected, atol=1e-7, rtol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("power", [0.25, 0.5, 0.75, 1.0])
+def test_equal_weights_are_equal_chances_whatever_their_sum_is_rounded_to(count, power):
+    for n in range(1, 400):
+        table = AliasTable(np.full(n, float(count)) ** power)
+        keep = table.keep.numpy().astype(np.float64)
+        chance = keep.copy()
+        np.add.at(chance, table.alias.numpy(), 1 - keep)
+        np.testing.assert_allclose(chance, 1, rtol=1e-6)
+
+
 def test_draws_have_the_frequencies_of_the_weights():
     weights = np.array([0.0, 1.0, 2.0, 5.0, 0.0, 8.0])
     drawn = AliasTable(weights).draw(80_000, [1, 2]).numpy()

@@ -23,8 +23,12 @@ class AliasTable:
         share = np.asarray(weights, np.float64)
         share = share * (len(share) / share.sum())
         keep, alias = np.ones(len(share)), np.arange(len(share))
-        small, large = np.flatnonzero(share < 1), np.flatnonzero(share >= 1)
-        lack, more = np.cumsum(1 - share[small]), np.cumsum(share[large] - 1)
+        enough = share >= 1
+        # The largest has no less than the mean: where it seems so, it was rounded.
+        enough[np.argmax(share)] = True
+        small, large = np.flatnonzero(~enough), np.flatnonzero(enough)
+        lack = np.cumsum(1 - share[small])
+        more = np.cumsum(np.maximum(share[large] - 1, 0))
         # Large entries fill small ones in turn, until what one has left is below its
         # own place: that the next one fills, which fills on with what it has then.
         before = lack - (1 - share[small])

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 
 from mutants import Mutant
 
-TIMEOUT = 600  # seconds; a mutant that hangs for so long is noticed
+TIMEOUT = 300  # seconds of work; a mutant whose tests do not end is noticed
 PASSED, FAILED = 0, 1
 PYTEST = ("-q", "--tb=line", "-rfE", "-p", "no:cacheprovider")
 THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -61,7 +61,7 @@ class Copy:
         )
 
     def test(self, *arguments: str, seconds: int = 0) -> tuple[int, str]:
-        """Exit code and output of pytest, which is ended after so long."""
+        """Exit code and output of pytest, which is ended after so much work."""
         question, answer = self._process.stdin, self._process.stdout
         assert question is not None and answer is not None
         question.write(json.dumps([seconds, [*PYTEST, *arguments]]) + "\n")
@@ -136,8 +136,8 @@ class Copies:
 def verdict(code: int, output: str) -> tuple[str, str]:
     """What an exit code and output of pytest say of a mutant, and by what or why."""
     broken = BROKEN.search(output)
-    if code == -signal.SIGALRM:
-        return "noticed", f"no end within {TIMEOUT} seconds"
+    if code in (-signal.SIGXCPU, -signal.SIGALRM):
+        return "noticed", f"no end within {TIMEOUT} seconds of work"
     if code == PASSED:
         return "survived", "no test fails"
     if broken:

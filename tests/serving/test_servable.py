@@ -92,6 +92,18 @@ def test_no_large_constant_stands_in_a_graph(two_tower):
     assert max(sizes) < len(two_tower.items)
 
 
+def test_a_graph_takes_nothing_large_from_outside_but_variables_and_tables(two_tower):
+    """A tensor that is taken from outside is written as a constant of the graph."""
+    taken = [
+        outside
+        for function in servable(two_tower.model).signatures.values()
+        for outside, _ in function.graph.captures
+    ]
+    assert tf.resource in {tensor.dtype for tensor in taken}
+    sizes = [np.prod(t.shape) for t in taken if t.dtype != tf.resource]
+    assert max(sizes, default=0) < len(two_tower.items)
+
+
 def test_the_parser_fills_in_what_is_missing():
     spec = FeatureSpec(
         columns=(

@@ -9,7 +9,7 @@ def test_all_events_are_trained_on(in_this_process):
     (row,) = word2vec_memory.measure(20_000, seed=0)
     assert (row["name"], row["unit"]) == ("word2vec_memory", "GB")
     assert row["target"] == "<= 1"
-    assert row["data_gigabytes"] < row["ours"]
+    assert row["data_gigabytes"] <= row["ours"]
     assert row["words_per_second"] > 0
     assert 0 < row["loss"] < 40
 

@@ -254,7 +254,8 @@ def test_dropout_falls_in_training_alone_and_is_kept_in_the_state(make):
     assert len(np.unique(trained, axis=0)) == 8
     model.batch_loss(features, None, False)
     tested = model.lanes.variables[0].numpy()
-    assert np.all(tested != 0) and len(np.unique(tested, axis=0)) == 1
+    assert np.all(tested != 0)
+    np.testing.assert_allclose(tested, np.tile(tested[:1], (8, 1)), rtol=1e-5)
 
 
 def test_negatives_are_drawn_by_popularity(make, data):

@@ -21,7 +21,7 @@ help:
 	@echo "make demo   real MovieLens: train, compare, export, serve (5 minutes)"
 	@echo "make test   the test suite (30 minutes on two cores)"
 	@echo "make mutants   do the tests notice faults?  MUTANTS='--only gru4rec' for some"
-	@echo "make test-ann  indexes with ScaNN, and the equations, in .venv-ann"
+	@echo "make test-ann  indexes with ScaNN, and retrieval, in .venv-ann"
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
 	@echo "make notebooks     runs them and writes their outputs; NAMES=tuning for one"
 	@echo "make saved_models  trains and exports the sample models again"
@@ -34,9 +34,10 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PYTEST)
 
 # ScaNN needs a TensorFlow of its own, the oldest that tfrec works with.
+RETRIEVAL := $(foreach m,two_tower youtube_dnn tree_deep_match,tests/parity/test_$(m).py)
 test-ann:
 	$(MAKE) test VENV=.venv-ann EXTRAS=dev,ann \
-		PYTEST='$(PYTEST) tests/indexes tests/parity'
+		PYTEST='$(PYTEST) tests/indexes $(RETRIEVAL)'
 
 # Whether the tests notice faults: makes each of tests/mutants in a scratch copy.
 mutants: $(VENV)/dev.stamp

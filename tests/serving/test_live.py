@@ -9,6 +9,7 @@ from tfrec.models.sequential.gru4rec import GRU4Rec
 from tfrec.models.sequential.recurrent_recommender_network import (
     RecurrentRecommenderNetwork,
 )
+from tfrec.serving.live import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,14 @@ def test_a_state_of_another_model_is_refused(served, model, data, tmp_path):
         step(served, ["m1", "m2"], state, version)
     with pytest.raises(tf.errors.InvalidArgumentError, match="is of another model"):
         step(served, ["m1", "m2"], state, "")
+
+
+def test_a_model_that_trains_on_has_another_version(model):
+    version, weights = fingerprint(model), model.get_weights()
+    model.set_weights([values + 0.001 for values in weights])
+    assert fingerprint(model) != version
+    model.set_weights(weights)
+    assert fingerprint(model) == version
 
 
 def test_the_same_model_exported_again_takes_over_its_states(served, model, tmp_path):

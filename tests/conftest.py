@@ -187,6 +187,7 @@ class Together(LoadScopeScheduling):
         return together(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     config.option.loadscopereorder = False
     return Together(config, log)

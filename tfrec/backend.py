@@ -1,4 +1,4 @@
-"""The one place that chooses Keras.
+"""The one place that chooses Keras, and how its code becomes a graph.
 
 TensorFlow Recommenders runs on Keras 2 only, so tfrec uses the ``tf-keras`` package
 through ``tf.keras``. Everything else in tfrec says ``from tfrec import keras``.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -35,6 +36,25 @@ def legacy_keras() -> Any:
             "environment variable TF_USE_LEGACY_KERAS=1 before Python starts."
         )
     return tf.keras
+
+
+def traced(function: Callable[..., Any], *signature: Any) -> Any:
+    """The concrete function of Python code, ``tf.function`` without calls to come.
+
+    AutoGraph takes most of the time of tracing, and only models with Python's ``if`` or
+    ``for`` over tensors need it: it is left out where nothing asks for it.
+
+    Args:
+        function: What is traced.
+        *signature: A ``tf.TensorSpec``, or a structure of them, for each argument.
+    """
+    import tensorflow as tf
+
+    try:
+        plain = tf.function(function, autograph=False)
+        return plain.get_concrete_function(*signature)
+    except tf.errors.OperatorNotAllowedInGraphError:
+        return tf.function(function).get_concrete_function(*signature)
 
 
 def keras_tuner() -> ModuleType:

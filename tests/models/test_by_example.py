@@ -100,14 +100,15 @@ def test_validation_data_callbacks_and_metrics_work(data):
     assert np.isfinite(history["val_loss"]).all()
 
 
-def test_a_training_step_is_traced_once(data, monkeypatch):
-    traced, step = [], GMF.train_step
+@pytest.mark.parametrize("name", ["train_step", "test_step"])
+def test_a_step_is_traced_once(data, monkeypatch, name):
+    traced, step = [], getattr(GMF, name)
 
     def counted(self, batch):
         traced.append(batch)
         return step(self, batch)
 
-    monkeypatch.setattr(GMF, "train_step", counted)
+    monkeypatch.setattr(GMF, name, counted)
     model = GMF(data.spec, dim=4)
     model.compile()
     batches = data.batches(model, 512)
@@ -116,7 +117,26 @@ def test_a_training_step_is_traced_once(data, monkeypatch):
     model.fit(batches, epochs=2, verbose=0)
     assert int(model.optimizer.iterations) == steps
     model.fit(batches, epochs=1, verbose=0)
+    for _ in range(2):
+        model.evaluate(batches, verbose=0)
     assert len(traced) == 1
+
+
+class Branching(GMF):
+    def call(self, features, training=None):
+        score = super().call(features, training)
+        if tf.reduce_sum(score) > 1e9:
+            score = -score
+        return score
+
+
+def test_a_model_of_ones_own_may_branch_on_tensors(data):
+    model = Branching(data.spec, dim=4)
+    batches = data.batches(model, 512)
+    model.compile()
+    assert model.fit(batches, verbose=0).history["loss"][0] > 0
+    assert model.evaluate(batches, verbose=0) > 0
+    assert model.predict(batches, verbose=0).shape[0] > 0
 
 
 def test_an_error_in_a_step_is_told_as_it_is(data, monkeypatch):

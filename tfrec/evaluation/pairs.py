@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.data.interactions import index_key
 
 if TYPE_CHECKING:
@@ -117,10 +118,9 @@ class Scorer:
             for name, value in features.items()
         }
 
-        @tf.function(input_signature=[signature])
         def graph(features: dict[str, tf.Tensor]) -> tf.Tensor:
             scores = self.model(features, training=False)
             return tf.reshape(tf.cast(scores, tf.float32), [-1])
 
         # The concrete function: TensorFlow would warn of the graphs of other models.
-        return graph.get_concrete_function()
+        return backend.traced(graph, signature)

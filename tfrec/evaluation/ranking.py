@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.layers.top_k import check_k, mask_pairs, top_k
 
 if TYPE_CHECKING:
@@ -163,7 +164,6 @@ class Ranker:
             tf.TensorSpec([None, 2], tf.int32),
         ]
 
-        @tf.function(input_signature=signature)
         def graph(
             features: Tensors, state: Tensors, pairs: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -173,7 +173,7 @@ class Ranker:
             return top_k(mask_pairs(scores, pairs), self.k)
 
         # The concrete function: TensorFlow would warn of the graphs of other models.
-        return graph.get_concrete_function()
+        return backend.traced(graph, *signature)
 
 
 def _columnwise(state: Tensors) -> Tensors:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.evaluation.ranking import Columns, Ranked, Seen
 from tfrec.layers.top_k import check_k
 
@@ -71,7 +72,6 @@ class Searcher:
             tf.nest.map_structure(tf.type_spec_from_value, state),
         ]
 
-        @tf.function(input_signature=signature)
         def graph(
             features: Tensors, exclude: tf.Tensor, state: Tensors
         ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -79,7 +79,7 @@ class Searcher:
             k = tf.constant(self.k)
             return self._model.search(features, k, exclude, none, state)
 
-        return graph
+        return backend.traced(graph, *signature)
 
     def _padded(self, users: np.ndarray, seen: Seen | None) -> np.ndarray:
         """``(users, longest)`` int32 item indices never to return, padded with 0."""

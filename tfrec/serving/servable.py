@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.layers.categories import CategoryLookup, both
 from tfrec.layers.inputs import Lookup
 from tfrec.models.base import Recommender
@@ -209,16 +210,7 @@ def _freeze(state: Any) -> tuple[Callable[[], Any], list[tf.Variable]]:
 
 
 def _trace(function: Callable[..., Tensors], inputs: Specs) -> Any:
-    def traced(autograph: bool) -> Any:
-        by_name = tf.function(lambda values: function(**values), autograph=autograph)
-        return by_name.get_concrete_function(inputs)
-
-    try:
-        # AutoGraph takes most of the time of an export, and only models with Python's
-        # `if` or `for` over tensors need it.
-        return traced(autograph=False)
-    except tf.errors.OperatorNotAllowedInGraphError:
-        return traced(autograph=True)
+    return backend.traced(lambda values: function(**values), inputs)
 
 
 def _embed(method: Callable[[Tensors], tf.Tensor]) -> Callable[..., Tensors]:

@@ -187,6 +187,11 @@ class TwoTower(BatchLoss, FactorScorer, Recommender):
             return self.frequency(items)
         return tf.gather(self.catalogue.probability(), items)
 
+    @property
+    def branches(self) -> bool:
+        """TFRS's retrieval task takes the length of a tensor."""
+        return True
+
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool
     ) -> tf.Tensor:

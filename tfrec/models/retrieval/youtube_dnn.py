@@ -176,6 +176,11 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
                     result[name] = tf.where(draw < rate, 0, inputs[name])
         return result
 
+    @property
+    def branches(self) -> bool:
+        """TFRS's retrieval task takes the length of a tensor."""
+        return True
+
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool
     ) -> tf.Tensor:

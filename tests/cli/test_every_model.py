@@ -26,7 +26,7 @@ def test_trains_and_recommends(name, run, described, tmp_path):
     flags = ["--user", "u", "--item", "i", "--label", "stars", "--timestamp", "t"]
     # What some models ask for.
     flags += ["--column", "name=item:string", "--column", "words=item:text"]
-    quick = ["--epochs", 2, "--batch-size", 64, "--out", out, "--json"]
+    quick = ["--epochs", 1, "--batch-size", 512, "--out", out, "--json"]
     result = run("train", name, "--data", described, *flags, *quick)
     assert result.exit_code == 0, result.output
     metrics = json.loads(result.stdout)

@@ -30,7 +30,7 @@ def parts(data):
 
 
 def search_in(folder, parts, **arguments):
-    given = {"algorithm": "random", "trials": 2, "epochs": 2, "batch_size": 256}
+    given = {"algorithm": "random", "trials": 2, "epochs": 2, "batch_size": 4096}
     given |= {"space": SPACE, "protocol": FullRanking(k=5), **arguments}
     return Tuner("gmf", *parts, folder, **given)
 
@@ -87,12 +87,12 @@ def test_a_made_search_goes_on_and_takes_more_trials(tuner, made):
 
 
 def test_the_winner_trains_on_and_never_gets_worse(tuner, parts):
-    slow = {"dim": 4, "learning_rate": {"low": 1e-3, "high": 2e-3}}
+    slow = {"dim": 4, "learning_rate": {"low": 1e-2, "high": 2e-2}}
     search = tuner(trials=1, epochs=1, space=slow)
     (row,) = search.search()
     evaluator = Evaluator(parts[1], FullRanking(k=5))
     before = search.best_model()
-    after = search.best_model(further_epochs=60)
+    after = search.best_model(further_epochs=20)
     assert evaluator.evaluate(after)["ndcg@5"] > row["score"]
     # Steps that only do harm are forgotten.
     search.build = lambda config: _with(before, keras.optimizers.SGD(1e4))
@@ -102,7 +102,7 @@ def test_the_winner_trains_on_and_never_gets_worse(tuner, parts):
 
 def test_a_winner_that_gets_no_better_is_as_it_was(parts, tmp_path):
     """Of a model whose metric is made by the first step of ``fit``."""
-    given = {"trials": 1, "epochs": 1, "batch_size": 256, "protocol": FullRanking(k=5)}
+    given = {"trials": 1, "epochs": 1, "batch_size": 4096, "protocol": FullRanking(k=5)}
     search = Tuner("matrix_factorization", *parts, tmp_path / "search", **given)
     search.search()
     before = [w.numpy() for w in search.best_model().trainable_weights]
@@ -214,7 +214,7 @@ SEARCH = """
     data = data.with_spec(data.spec.select("user_id"))
     train, valid, _ = data.split("leave_last_out")
     search = Tuner("gmf", train, valid, sys.argv[1], algorithm="random",
-                   trials=int(sys.argv[2]), epochs=2, batch_size=256,
+                   trials=int(sys.argv[2]), epochs=1, batch_size=4096,
                    protocol=FullRanking(k=5))
     rows = search.search(lambda trials: print(len(trials), flush=True))
     print("done", len(rows), search.is_worker, flush=True)

@@ -182,7 +182,7 @@ class Tuner:
     def build(self, config: Any) -> Recommender:
         """A model of a configuration that has met the training events, compiled."""
         model = self.kind(self.train.spec, config)
-        self.train.batches(model, self.batch_size)
+        model.adapt(self.train)
         model.compile()
         return model
 

@@ -118,7 +118,7 @@ def neumf(numbered: Interactions, tmp_path_factory: pytest.TempPathFactory) -> E
     return exported(NeuMF(numbered.spec), numbered, path)
 
 
-@pytest.fixture(scope="session", params=["two_tower", "neumf"])
+@pytest.fixture(scope="module", params=["two_tower", "neumf"])
 def export(request: pytest.FixtureRequest) -> Exported:
     """Each of the two in turn."""
     return request.getfixturevalue(request.param)

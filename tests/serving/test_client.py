@@ -17,6 +17,7 @@ import requests
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from tfrec.models.factorization.matrix_factorization import MatrixFactorization
 from tfrec.serving import Client
 from tfrec.serving.client import failures
 
@@ -45,9 +46,13 @@ def serving(*arguments):
 
 
 @pytest.fixture(scope="module")
-def folders(two_tower, neumf, tmp_path_factory):
-    """Folders of versions; neumf has two, and a third model adds numbers."""
+def folders(two_tower, neumf, data, tmp_path_factory):
+    """Folders of versions; neumf has two, mf knows its users, the last adds numbers."""
     root = tmp_path_factory.mktemp("models")
+    factors = MatrixFactorization(data.spec.select("user_id"), dim=4)
+    factors.compile()
+    factors.fit(data.batches(factors, 64), epochs=1, verbose=0)
+    factors.export(root / "mf", audience=True)
     shutil.copytree(two_tower.version, root / "two_tower" / "1")
     for number in (1, 2):
         shutil.copytree(neumf.version, root / "neumf" / str(number))
@@ -151,21 +156,14 @@ def test_every_signature_answers_like_the_loaded_export(client, export):
 
 
 @pytest.mark.slow
-def test_an_export_with_its_users_names_an_audience(urls, data, tmp_path):
+def test_an_export_with_its_users_names_an_audience(url, folders):
     from tfrec import serving as library
-    from tfrec.models.factorization.matrix_factorization import MatrixFactorization
 
-    model = MatrixFactorization(data.spec.select("user_id"), dim=4)
-    model.compile()
-    model.fit(data.batches(model, 64), epochs=1, verbose=0)
-    model.export(tmp_path / "mf", audience=True)
-    expected = library.load(tmp_path / "mf").audience({"movie_id": ["m3", "m4"]}, 5)
-    with serving(f"mf={tmp_path / 'mf'}") as own:
-        for protocol in PROTOCOLS:
-            with Client(own[protocol], "mf") as client:
-                found = client.audience({"movie_id": ["m3", "m4"]}, 5)
-            np.testing.assert_array_equal(found.user_id, expected.user_id)
-            np.testing.assert_allclose(found.score, expected.score, rtol=1e-5)
+    expected = library.load(folders / "mf").audience({"movie_id": ["m3", "m4"]}, 5)
+    with Client(url, "mf") as client:
+        found = client.audience({"movie_id": ["m3", "m4"]}, 5)
+    np.testing.assert_array_equal(found.user_id, expected.user_id)
+    np.testing.assert_allclose(found.score, expected.score, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -300,9 +298,8 @@ def test_a_model_that_tfrec_did_not_export(url):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_new_version_is_answered_by_while_requests_run(
-    protocol, neumf, two_tower, numbered, tmp_path
+    neumf, two_tower, numbered, tmp_path
 ):
     """No request is lost; those after it are answered by the new one."""
     from tfrec.models.ranking.gmf import GMF
@@ -314,22 +311,31 @@ def test_a_new_version_is_answered_by_while_requests_run(
     other = GMF(numbered.spec)
     other.compile()
     other.fit(numbered.batches(other, 64), epochs=1, verbose=0)
-    with serving(f"model={folder}") as urls, Client(urls[protocol], "model") as client:
-        found, over = [], threading.Event()
+    with (
+        serving(f"model={folder}") as urls,
+        Client(urls["rest"], "model") as over_rest,
+        Client(urls["grpc"], "model") as over_grpc,
+    ):
+        clients = (over_rest, over_grpc)
+        answers = {client: [] for client in clients}
+        over = threading.Event()
 
-        def ask():
+        def ask(client):
             while not over.is_set():
-                found.append(client.recommend(features, 5))
+                answers[client].append(client.recommend(features, 5))
 
         with ThreadPoolExecutor(4) as pool:
-            asking = [pool.submit(ask) for _ in range(4)]
+            asking = [pool.submit(ask, client) for client in clients * 2]
             try:
                 version = other.export(folder)
                 until = time.monotonic() + 60
-                while client.versions() != [2]:
+                while over_rest.versions() != [2]:
                     assert time.monotonic() < until
                     time.sleep(0.05)
-                time.sleep(0.3)
+                seen = {client: len(found) for client, found in answers.items()}
+                while any(len(answers[client]) < n + 4 for client, n in seen.items()):
+                    assert time.monotonic() < until
+                    time.sleep(0.05)
             finally:
                 over.set()
             for one in asking:
@@ -339,15 +345,17 @@ def test_a_new_version_is_answered_by_while_requests_run(
         new = library.load(version).recommend(features, 5)
         assert not np.allclose(old.score, new.score)
         ids = [old.item_id.tolist(), new.item_id.tolist()]
-        by = [ids.index(answer.item_id.tolist()) for answer in found]
-        assert {0, 1} == set(by) and by[0] == 0 and by[-1] == 1
-        same(client.recommend(features, 5), new)
+        for found in answers.values():
+            by = [ids.index(answer.item_id.tolist()) for answer in found]
+            assert {0, 1} == set(by) and by[0] == 0 and by[-1] == 1
         # One that reads other columns takes its place, and the client asks anew.
         shutil.copytree(two_tower.version, folder / "3")
-        while client.versions() != [3]:
+        while over_rest.versions() != [3]:
+            assert time.monotonic() < until
             time.sleep(0.05)
-        features = two_tower.queries(2)
-        same(client.recommend(features, 4), two_tower.served.recommend(features, 4))
+        asked = two_tower.queries(2)
+        for client in clients:
+            same(client.recommend(asked, 4), two_tower.served.recommend(asked, 4))
 
 
 @pytest.mark.slow

@@ -61,7 +61,6 @@ SMALL = {
 SHARE = {
     "autoencoders": 3,
     "content": 6,
-    "embeddings": 3,
     "factorization": 2,
     "graph": 4,
     "ranking": 6,

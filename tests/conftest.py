@@ -22,6 +22,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
+from tfrec.data.timeline import SECOND
 from tfrec.features import Categorical, FeatureSpec, Numeric, Sequence, Text
 from tfrec.serving import FreshProcess
 
@@ -94,7 +95,7 @@ def small_data(seed: int = 7) -> Interactions:
             "rating": (np.where(liked, 4, 2) + rng.integers(0, 2, EVENTS)).astype(
                 np.float32
             ),
-            "timestamp": (START + ticks * DAY // 4).astype(np.int64),
+            "timestamp": (START + ticks * DAY // 4).astype(np.int64) * SECOND,
         },
         users={"age": _table(spec, "user_id", spec.encode("age", ages))},
         items={

@@ -54,7 +54,8 @@ class FeatureSpec:
         item: Name of the item id column.
         label: Name of the label (a rating, a click), float32; None when every row is a
             positive event.
-        timestamp: Name of the event time, int64 seconds since 1970; None when unknown.
+        timestamp: Name of the event time; None when unknown. It is int64 microseconds
+            since 1970 in data and records, seconds in what a model is given.
         crosses: Combinations of columns, for linear models.
     """
 

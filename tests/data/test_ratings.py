@@ -21,7 +21,7 @@ def blocks(data, seed: int, shuffle: bool = True) -> list[dict[str, tf.Tensor]]:
 
 def test_a_block_holds_whole_users_and_an_epoch_every_event(data):
     """40 users of 15 events each: six users to a block of 90."""
-    every = set(zip(*(data.columns[name].tolist() for name in NAMES), strict=True))
+    every = set(zip(*(data.inputs(name).tolist() for name in NAMES), strict=True))
     found = blocks(data, 3)
     assert [len(b["user_id"]) for b in found] == [90] * 6 + [60]
     assert all(len(np.unique(b["user_id"])) == len(b["user_id"]) // 15 for b in found)
@@ -53,7 +53,7 @@ def test_batches(data, by_user, timed):
     assert ("timestamp" in batches[0][0]) == timed
     known = list(zip(data.user, data.item, strict=True))
     label = dict(zip(known, data.label, strict=True))
-    time = dict(zip(known, data.timestamp, strict=True))
+    time = dict(zip(known, data.seconds, strict=True))
     for features, target in batches:
         ids = (features[f"{name}_id/index"].numpy() for name in ("user", "movie"))
         pairs = list(zip(*ids, strict=True))

@@ -14,7 +14,7 @@ def test_it_looks_at_what_is_strictly_earlier(data):
         earlier = (data.user == data.user[row]) & (data.timestamp < data.timestamp[row])
         assert found.columns[COUNT][row] == earlier.sum()
         if earlier.any():
-            gap = data.timestamp[row] - data.timestamp[earlier].max()
+            gap = data.seconds[row] - data.seconds[earlier].max()
             assert found.columns[SINCE][row] == gap
         else:
             assert np.isnan(found.columns[SINCE][row])

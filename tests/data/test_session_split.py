@@ -7,6 +7,7 @@ import pytest
 
 from tfrec.data.interactions import Interactions
 from tfrec.data.sessions import in_order, sessions, with_prefixes
+from tfrec.data.timeline import SECOND
 from tfrec.features import Categorical, FeatureSpec, Sequence
 
 
@@ -29,7 +30,7 @@ def clicks(users, items, times=None, **more) -> Interactions:
         "item": np.array(items, np.int32) + first,
     }
     if times is not None:
-        columns["time"] = np.array(times, np.int64)
+        columns["time"] = np.rint(np.array(times) * SECOND).astype(np.int64)
     ages = np.array([0, 0, 2, 3, 2, 3, 2, 3, 2, 3], np.int32)
     return Interactions(spec, columns, users={"age": ages}, **more)
 
@@ -53,6 +54,15 @@ def test_a_time_that_runs_backwards_is_an_order_like_any_other():
     with pytest.warns(UserWarning, match="4 events stood after a later one"):
         found = in_order(clicks([0] * 5, range(5), [9, 8, 7, 6, 5]))
     assert items(found) == [4, 3, 2, 1, 0]
+
+
+def test_clicks_of_one_second_are_in_the_order_of_their_fractions():
+    data = clicks([0] * 4, [1, 2, 3, 2], [7.75, 7.5, 7.25, 7.125])
+    with pytest.warns(UserWarning, match="3 events .* sorted, 1 repeated"):
+        found = in_order(data)
+    assert items(found) == [2, 3, 1]  # the first click on 2 stays
+    pause = clicks([0, 0, 0], [1, 2, 3], [0, 3.000001, 6.000001]).sessions(gap=3)
+    assert pause.raw("session_id").tolist() == ["a/0", "a/1", "a/1"]
 
 
 def test_a_double_click_is_one_and_others_of_the_second_keep_their_order():

@@ -1,13 +1,9 @@
-import datetime
-
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from tfrec.data import values
 from tfrec.data.values import BadValue
-
-UTC = datetime.timezone.utc
 
 
 def test_numbers_from_text_and_types():
@@ -57,33 +53,6 @@ def test_vectors_have_their_length():
     with pytest.raises(BadValue, match="'1' is its length, not 2") as error:
         values.vectors(pa.array([[1, 2], [3]]), 2)
     assert error.value.row == 1
-
-
-@pytest.mark.parametrize("kind", [pa.timestamp("ms"), pa.timestamp("us", "UTC")])
-def test_arrow_times_are_rounded_down(kind):
-    moments = [
-        datetime.datetime(2001, 9, 9, 1, 46, 40, 999_000, UTC),
-        datetime.datetime(1969, 12, 31, 23, 59, 59, 500_000, UTC),
-    ]
-    array = pa.array(moments, kind)
-    assert values.times(array, "s").to_pylist() == [1_000_000_000, -1]
-    day = pa.array([datetime.date(1970, 1, 3)])
-    assert values.times(day, "s").to_pylist() == [2 * 86_400]
-    with pytest.raises(BadValue, match="the event time is missing"):
-        values.times(pa.array([moments[0], None], kind), "s")
-
-
-@pytest.mark.parametrize(
-    ("unit", "digits"), [("s", 0), ("ms", 3), ("us", 6), ("ns", 9)]
-)
-def test_numbers_of_any_unit_are_rounded_down(unit, digits):
-    # Half a second after and half a second before 1970; the last nanosecond of 2001.
-    parts = 10**digits
-    whole = [1_000_000_000 * parts + parts - 1, parts // 2, -(parts // 2), -parts]
-    expected = [1_000_000_000, 0, -1 if digits else 0, -1]
-    assert values.times(pa.array(whole), unit).to_pylist() == expected
-    text = pa.array([str(value) for value in whole])
-    assert values.times(text, unit).to_pylist() == expected
 
 
 @pytest.mark.parametrize(

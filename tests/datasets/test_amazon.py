@@ -31,7 +31,7 @@ def test_sequences_and_attributes(folder):
     expected = ["7", "3", "12", "3", "7", "12", "3", "4", "7"]
     assert data.raw("item_id").tolist() == expected
     assert data.timestamp.dtype == np.int64
-    assert data.timestamp.tolist() == [0, 1, 2, 0, 1, 0, 1, 2, 3]
+    assert data.seconds.tolist() == [0, 1, 2, 0, 1, 0, 1, 2, 3]
     assert (spec.label, spec.history.max_len) == (None, 3)
     # Rows of the item tables: padding, unknown, then 3, 4, 7 and 12.
     brands = spec.decode("brand", data.items["brand"])

@@ -19,7 +19,7 @@ def test_events_have_times_and_items_a_domain(folder):
     data = datasets.load("amazon/food-kitchen", folder.parent, history=4)
     assert data.raw("user_id").tolist() == ["4"] * 3 + ["2"] * 2
     assert data.raw("item_id").tolist() == ["7", "9", "8", "9", "7"]
-    assert data.timestamp.tolist() == [50, 40, 50, 60, 70]
+    assert data.seconds.tolist() == [50, 40, 50, 60, 70]
     assert data.spec.item_column.vocabulary == ("7", "8", "9", "30")
     domains = data.spec.decode("domain", data.items["domain"])
     assert domains.tolist() == ["", "", "food", "food", "kitchen", "kitchen"]

@@ -94,7 +94,7 @@ def test_avazu_columns(avazu_file):
     assert data.label.tolist() == [0, 1]
     assert data.raw("site_id").tolist() == ["s1", "s2"]
     # date -u -d '2014-10-21 00:00' +%s and '2014-10-26 23:00', a Tuesday and a Sunday
-    assert data.timestamp.tolist() == [1413849600, 1414364400]
+    assert data.seconds.tolist() == [1413849600, 1414364400]
     assert data.raw("hour_of_day").tolist() == [0, 23]
     assert data.raw("weekday").tolist() == [1, 6]
     assert not {"id", "hour"} & {c.name for c in spec.columns}

@@ -48,7 +48,7 @@ def test_columns_are_inferred_and_encoded(ratings):
     np.testing.assert_allclose(spec["hour"].mean, 4 / 3)
     np.testing.assert_array_equal(data.raw("movieId"), [10, 20, 10, 30])
     np.testing.assert_array_equal(data.label, [4, 3, 5, 1])
-    np.testing.assert_array_equal(data.timestamp, [1000, 1001, 1005, 1006])
+    np.testing.assert_array_equal(data.seconds, [1000, 1001, 1005, 1006])
     np.testing.assert_array_equal(data.columns["hour"], [0.5, 1.5, np.nan, 2])
     # Rows of the side tables: padding, unknown, then 10, 20, 30 and u1, u2.
     genres = spec.decode("genres", data.items["genres"]).tolist()
@@ -155,13 +155,14 @@ def test_time_units_and_dates(tmp_path):
         path.write_text(f"u,i,t\n1,1,{text}\n")
         return int(from_file(path, "u", "i", timestamp="t", **options).timestamp[0])
 
-    assert times("1000000000") == 1_000_000_000
-    assert times("1000000000.9") == 1_000_000_000
-    assert times("1000000000999", time_unit="ms") == 1_000_000_000
-    assert times("1000000000123456789", time_unit="ns") == 1_000_000_000
+    second = 1_000_000
+    assert times("1000000000") == 1_000_000_000 * second
+    assert times("1000000000.9") == 1_000_000_000 * second + 900_000
+    assert times("1000000000999", time_unit="ms") == 1_000_000_000 * second + 999_000
+    assert times("1000000000123456789", time_unit="ns") == 1_000_000_000_123_456
     # date -u -d '2001-09-09 01:46:40' +%s
-    assert times("2001-09-09 01:46:40.5") == 1_000_000_000
-    assert times("2001-09-09") == 1_000_000_000 - 6400
+    assert times("2001-09-09 01:46:40.5") == 1_000_000_000 * second + 500_000
+    assert times("2001-09-09") == (1_000_000_000 - 6400) * second
     with pytest.raises(ValueError, match=r"line 2.*after the year 3000.*unit='ms'"):
         times("1000000000999")
 
@@ -177,7 +178,8 @@ def test_time_units_and_dates(tmp_path):
         ("u1,10,nan,1000", "line 6, column 'rating': the label is missing"),
         ("u1,10,inf,1000", "line 6, column 'rating': 'inf' is not finite"),
         ("u1,10,4,", "line 6, column 'time': the event time is missing"),
-        ("u1,10,4,noon", "line 6, column 'time': 'noon' is text, not a number"),
+        ("u1,10,4,noon", "line 6, column 'time': 'noon' is no time that can be read"),
+        ("u1,10,1e39,1000", "line 6, column 'rating': '1e39' is too large for a label"),
         (",10,4,1000", "line 6, column 'userId': an id is missing"),
     ],
 )

@@ -46,7 +46,7 @@ def test_packaged_movielens_is_all_there(packaged):
     assert len(np.unique(data.user)) == len(data.spec.user_column.vocabulary) == 671
     assert len(np.unique(data.item)) == len(data.spec.item_column.vocabulary) == 9_066
     assert np.unique(data.label).tolist() == [r / 2 for r in range(1, 11)]
-    assert (data.timestamp.min(), data.timestamp.max()) == (789652009, 1476640644)
+    assert (data.seconds.min(), data.seconds.max()) == (789652009, 1476640644)
     assert [c.name for c in data.spec.on("item")] == [
         "movie_id",
         "genres",
@@ -125,7 +125,7 @@ def test_a_release_is_read_from_an_archive_at_hand(tmp_path, tfds_home, monkeypa
         data.raw("user_id"),
         data.raw("movie_id"),
         data.label,
-        data.timestamp,
+        data.seconds,
         strict=True,
     )
     lines = (f"{u},{m},{r},{t}" for u, m, r, t in events)
@@ -205,7 +205,7 @@ def test_100k_from_the_archive(data_folder, tfds_home):
     # u.data, first line: 196 242 3 881250949
     rows = (data.raw("user_id") == "196") & (data.raw("movie_id") == "242")
     assert data.label[rows].tolist() == [3.0]
-    assert data.timestamp[rows].tolist() == [881250949]
+    assert data.seconds[rows].tolist() == [881250949]
 
 
 def test_the_ncf_split(data_folder):

@@ -41,7 +41,7 @@ def test_rsc15_predicts_every_click_but_the_first(folder):
     split = datasets.load("sessions/rsc15", folder.parent, history=3)
     train, test = split.train, split.test
     assert train.raw("session_id").tolist() == ["9", "9", "3", "3"]
-    assert train.timestamp.tolist() == [7, 8, 9, 11]
+    assert train.seconds.tolist() == [7, 8, 9, 11]
     assert test.raw("item_id").tolist() == ["50", "70"]
     histories = test.spec.decode("item_id", test.columns["history"])
     assert histories.tolist() == [["60", "", ""], ["60", "50", ""]]

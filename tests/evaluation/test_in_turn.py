@@ -19,13 +19,13 @@ def gaps(parts, events):
     train, found = parts[0], []
     user, time = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ("user", "timestamp")
+        for name in ("user", "seconds")
     )
     for u, t, row in events:
         earlier = time[:row][user[:row] == u]
-        own = np.diff(np.sort(train.timestamp[train.user == u])) / 3_600
+        own = np.diff(np.sort(train.seconds[train.user == u])) / 3_600
         of_all = [
-            np.diff(np.sort(train.timestamp[train.user == v])) / 3_600
+            np.diff(np.sort(train.seconds[train.user == v])) / 3_600
             for v in np.unique(train.user)
         ]
         mean = own.mean() if len(own) else np.concatenate(of_all).mean()
@@ -47,7 +47,7 @@ def test_popularity_stays_as_it_was(parts):
     expected = np.where(place < 5, 1 / (place + 1), 0).mean()
     assert result["mrr@5"] == pytest.approx(expected)
     first = len(train) + len(valid)
-    rows = zip(test.user, test.timestamp, first + np.arange(len(test)), strict=True)
+    rows = zip(test.user, test.seconds, first + np.arange(len(test)), strict=True)
     waited, mean = gaps(parts, rows)
     assert np.isfinite(waited).all()
     error = np.abs(waited - mean).mean()
@@ -78,7 +78,7 @@ def test_a_model_that_observes_is_shown_each_event_afterwards(parts):
         some = test.take(np.arange(low, high))
         query = {
             "user_id/index": tf.constant(some.user),
-            "timestamp": tf.constant(some.timestamp),
+            "timestamp": tf.constant(some.seconds),
         }
         scores = twin.catalogue_scores(query, twin.catalogue_state()).numpy()
         own = scores[np.arange(len(some)), some.item - train.spec.item_column.first]
@@ -87,7 +87,7 @@ def test_a_model_that_observes_is_shown_each_event_afterwards(parts):
         twin.observe(some)
     assert result["hit_rate@5"] == pytest.approx(np.mean(np.array(place) < 5), abs=0.02)
     first = len(train) + len(valid)
-    rows = zip(test.user, test.timestamp, first + np.arange(len(test)), strict=True)
+    rows = zip(test.user, test.seconds, first + np.arange(len(test)), strict=True)
     waited, _ = gaps(parts, rows)
     error = np.abs(waited - hours).mean()
     assert result["mae_hours"] == pytest.approx(error, rel=1e-2)

@@ -10,6 +10,7 @@ from timed import DAY
 
 from tfrec import keras, models, serving
 from tfrec.data.t_batches import FIRST, FRESH, TBatches, runs, t_batches
+from tfrec.data.timeline import SECOND
 from tfrec.models.sequential._rayleigh import cumulative
 from tfrec.models.sequential.deep_coevolve import DeepCoevolve
 
@@ -50,10 +51,10 @@ class Replay:
     @classmethod
     def of(cls, model, data):
         user = data.user
-        order = np.lexsort((data.timestamp, user))
-        gaps = np.diff(data.timestamp[order])[np.diff(user[order]) == 0]
+        order = np.lexsort((data.seconds, user))
+        gaps = np.diff(data.seconds[order])[np.diff(user[order]) == 0]
         unit = max(np.maximum(gaps, 1).mean(), HOUR)
-        first = data.timestamp.min()
+        first = data.seconds.min()
         return cls(values(model), first, unit, data.label.mean(), data.label.std())
 
     def state(self, side, row, w=None):
@@ -74,16 +75,16 @@ class Replay:
         self.last["u", user] = self.last["i", item] = now
 
     def run(self, data):
-        rows = np.argsort(data.timestamp, kind="stable")
-        columns = data.user, data.item, data.timestamp, data.label
+        rows = np.argsort(data.seconds, kind="stable")
+        columns = data.user, data.item, data.seconds, data.label
         for event in zip(*(column[rows] for column in columns), strict=True):
             self.event(*event)
         return self
 
 
 def halves(data):
-    cut = np.median(data.timestamp)
-    return data.take(data.timestamp < cut), data.take(data.timestamp >= cut)
+    cut = np.median(data.seconds)
+    return data.take(data.seconds < cut), data.take(data.seconds >= cut)
 
 
 # Batches in time
@@ -132,7 +133,7 @@ def test_the_view_is_every_event_once_in_order(data, size):
             latest["u", u] = latest["i", i] = t
             seen.append((u, i, t, y))
     known = mixed.user > 1
-    columns = mixed.user, mixed.item, mixed.timestamp, mixed.label
+    columns = mixed.user, mixed.item, mixed.seconds, mixed.label
     assert sorted(seen) == sorted(zip(*(c[known] for c in columns), strict=True))
 
 
@@ -167,7 +168,7 @@ def test_part_after_part_is_all_at_once(data, randomise):
 
 def test_a_later_event_changes_no_earlier_state(data, randomise):
     past, _ = halves(data)
-    later = data.timestamp >= np.median(data.timestamp)
+    later = data.seconds >= np.median(data.seconds)
     label = np.where(later, 6 - data.label, data.label).astype(np.float32)
     other = replace(data, columns={**data.columns, "rating": label})
     ours, theirs = make(data, randomise), make(data, randomise)
@@ -217,7 +218,7 @@ def test_scores_and_return_times_of_pairs(data, randomise):
     replay, w = Replay.of(model, data).run(past), values(model)
     model.observe(past)
     user, item = newer.user[:40], newer.item[:40]
-    time = newer.timestamp[:40]
+    time = newer.seconds[:40]
     constant = float(model.constant)
     scores, hours = [], []
     for u, i, t in zip(user, item, time, strict=True):
@@ -256,7 +257,7 @@ def likelihood(w, model, data, replay, batch, items, users):
     ids = batch["user_id/index"], batch["movie_id/index"], batch["timestamp"]
     there = {}
     for u in np.unique(data.user):
-        own = data.timestamp[data.user == u] - replay.first
+        own = data.seconds[data.user == u] - replay.first
         there[u] = own.min(), own.max()
     for u, i, t, first in zip(*(x.numpy() for x in (*ids, batch[FIRST])), strict=True):
         now = t - replay.first
@@ -287,7 +288,7 @@ def likelihood(w, model, data, replay, batch, items, users):
 
 def following(data, past):
     """A batch of events after those of ``past``, each user and item once."""
-    rows = np.flatnonzero(~np.isin(data.timestamp, past.timestamp))[:200]
+    rows = np.flatnonzero(~np.isin(data.seconds, past.seconds))[:200]
     rows = rows[np.unique(data.user[rows], return_index=True)[1]]
     rows = rows[np.unique(data.item[rows], return_index=True)[1]]
     batch = next(iter(data.take(rows).batches(TBatches(), 64)))
@@ -363,7 +364,7 @@ def test_exported_it_answers_from_its_states(data, randomise, tmp_path):
 def test_time_is_an_argument_of_the_answer(data, randomise):
     model = make(data, randomise)
     model.observe(data)
-    users, end = ["u1", "u2"], int(data.timestamp.max())
+    users, end = ["u1", "u2"], int(data.seconds.max())
     latest = model.recommend({"user_id": users}, k=30, drop_seen=False)
     same = model.recommend(
         {"user_id": users, "timestamp": [end] * 2}, k=30, drop_seen=False
@@ -431,7 +432,7 @@ def test_settings_that_cannot_be(data, wrong, message):
 
 def test_all_events_at_one_time_are_learned_from(data):
     still = data.take(np.arange(len(data)))
-    still.columns["timestamp"] = np.full(len(data), 10**9)
+    still.columns["timestamp"] = np.full(len(data), 10**9 * SECOND)
     model = DeepCoevolve(data.spec)
     model.compile()
     losses = model.fit(still.batches(model, 64), epochs=2, verbose=0).history["loss"]

@@ -10,6 +10,7 @@ from timed import DAY, ITEM, RATING, USER, Weights, batch, built, moments, squar
 
 from tfrec import models, serving
 from tfrec.data.ratings import Ratings
+from tfrec.data.timeline import SECOND
 from tfrec.models.factorization.factorized_neighborhood import FactorizedNeighborhood
 
 DECAY, OF_USERS, OF_ITEMS = 0.02, 7.0, 4.0
@@ -59,16 +60,16 @@ def rated_by(data, user: int) -> list[tuple[int, float, int]]:
         return []
     mean, of_item, of_user = baseline(data)
     found = {}
-    for row in np.argsort(data.timestamp, kind="stable"):
+    for row in np.argsort(data.seconds, kind="stable"):
         item = data.item[row]
         if data.user[row] == user and item >= data.spec.item_column.first:
             rest = data.label[row] - mean - of_item[item] - of_user[user]
-            found[item] = (item, rest, data.timestamp[row] // DAY)
+            found[item] = (item, rest, data.seconds[row] // DAY)
     return list(found.values())
 
 
 def rating(w: Weights, data, hide: bool = False) -> np.ndarray:
-    found, time = [], data.timestamp
+    found, time = [], data.seconds
     for u, i, t in zip(USER, ITEM, moments(data), strict=True):
         day = np.clip(t, time.min(), time.max()) // DAY
         rated = rated_by(data, u)
@@ -92,7 +93,7 @@ def events(data):
     """With a pair that is rated twice, and two of the batch that are rated at all."""
     again = data.take(np.arange(5))
     again.columns["rating"] = 6 - again.label
-    again.columns["timestamp"] = again.timestamp + 9 * DAY
+    again.columns["timestamp"] = again.timestamp + 9 * DAY * SECOND
     both = data.concat(again)
     both.columns["movie_id"] = both.item.copy()
     for user, item in zip(USER[:2], ITEM[:2], strict=True):
@@ -138,7 +139,7 @@ def test_loss_and_step(events, randomise, check_step, hide, l2):
 
 def test_a_new_rating_counts_without_learning(data, randomise):
     """There are no user factors: ``adapt`` moves the user on."""
-    half = data.take(np.flatnonzero(data.timestamp < np.median(data.timestamp)))
+    half = data.take(np.flatnonzero(data.seconds < np.median(data.seconds)))
     model = built(FactorizedNeighborhood, half, randomise, **CONFIG)
     first, last = int(model.clock.first), int(model.clock.last)
     model.adapt(data)
@@ -195,7 +196,7 @@ def test_one_rating_in_any_year(data, time):
     keep = data.user != 2
     keep[np.argmin(keep)] = True
     few = data.take(keep)
-    few.columns["timestamp"] = np.where(few.user == 2, time, few.timestamp)
+    few.columns["timestamp"] = np.where(few.user == 2, time, few.seconds) * SECOND
     model = FactorizedNeighborhood(data.spec, dim=4)
     model.compile()
     losses = model.fit(few.batches(model, 64), epochs=3, verbose=0).history["loss"]

@@ -4,13 +4,14 @@ import numpy as np
 import tensorflow as tf
 from timed import DAY, built
 
+from tfrec.data.timeline import SECOND
 from tfrec.models.factorization.factorized_neighborhood import FactorizedNeighborhood
 
 
 def test_the_latest_rating_counts_whatever_the_order_of_the_rows(data, randomise):
     again = data.take(np.arange(40))
     again.columns["rating"] = 6 - again.label
-    again.columns["timestamp"] = again.timestamp + 9 * DAY
+    again.columns["timestamp"] = again.timestamp + 9 * DAY * SECOND
     both = data.concat(again)
     pairs = {
         "user_id/index": tf.constant(again.user),

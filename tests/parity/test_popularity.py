@@ -39,7 +39,7 @@ def test_score_is_the_number_of_events(events, epochs, batch_size):
 @pytest.mark.parametrize("half_life", [3.0, 40.0])
 def test_an_event_counts_half_after_its_half_life(events, half_life):
     model, _ = fitted(Popularity, events, half_life=half_life)
-    days = (events.timestamp.max() - events.timestamp) / DAY
+    days = (events.seconds.max() - events.seconds) / DAY
     weight = 0.5 ** (days / half_life)
     expected = np.bincount(events.item, weight, minlength=ITEMS + FIRST)[FIRST:]
     np.testing.assert_allclose(all_scores(model)[0], expected, rtol=1e-5)

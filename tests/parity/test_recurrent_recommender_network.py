@@ -10,6 +10,7 @@ from timed import DAY, IDS, ITEM, RATING, USER, Weights, batch, built, moments, 
 
 from tfrec import models, serving
 from tfrec.data.crossed import Crossed
+from tfrec.data.timeline import SECOND
 from tfrec.features import Numeric
 from tfrec.models.sequential.recurrent_recommender_network import (
     RecurrentRecommenderNetwork,
@@ -53,13 +54,13 @@ def sigmoid(x):
 
 
 def step_of(data, time) -> np.ndarray:
-    return np.maximum(time - data.timestamp.min(), 0) // (STEP * DAY)
+    return np.maximum(time - data.seconds.min(), 0) // (STEP * DAY)
 
 
 def moved(w: Weights, data, side: str, row: int, step: int) -> np.ndarray:
     """The state of a user or item before a step, one rating after the other."""
     own, other = (data.user, data.item) if side == "u" else (data.item, data.user)
-    steps, period = step_of(data, data.timestamp), step_of(data, data.timestamp).max()
+    steps, period = step_of(data, data.seconds), step_of(data, data.seconds).max()
     scores = (data.label - data.label.mean()) / data.label.std()
     h, c, last = np.zeros(UNITS), np.zeros(UNITS), None
     for now in np.unique(steps[(own == row) & (steps < step)]):
@@ -135,9 +136,9 @@ def test_a_later_rating_changes_no_earlier_prediction(data, randomise):
     """Nor does one of the same step, but those of the step after it change."""
     model = make(data, randomise)
     pairs = {"user_id/index": data.user, "movie_id/index": data.item}
-    pairs = {**pairs, "timestamp": data.timestamp}
+    pairs = {**pairs, "timestamp": data.seconds}
     before = model(pairs).numpy()
-    steps = step_of(data, data.timestamp)
+    steps = step_of(data, data.seconds)
     model.adapt(changed(data, steps >= 10))
     after = model(pairs).numpy()
     early = steps <= 10
@@ -158,8 +159,8 @@ def test_the_order_of_rows_is_of_no_account(data, randomise):
 
 
 def halves(data):
-    cut = np.median(data.timestamp)
-    return data.take(data.timestamp < cut), data.take(data.timestamp >= cut)
+    cut = np.median(data.seconds)
+    return data.take(data.seconds < cut), data.take(data.seconds >= cut)
 
 
 def test_observed_ratings_move_states_and_no_weight(data, randomise):
@@ -196,8 +197,8 @@ def test_ratings_observed_twice_count_once(data, randomise):
 def test_a_rating_given_again_in_the_step_replaces_the_first(data, randomise):
     model, one = make(data, randomise), data.take(np.array([5]))
     again = changed(one, np.array([True]))
-    again.columns["timestamp"] = again.columns["timestamp"] + 1
-    assert step_of(data, again.timestamp) == step_of(data, one.timestamp)
+    again.columns["timestamp"] = again.columns["timestamp"] + SECOND
+    assert step_of(data, again.seconds) == step_of(data, one.seconds)
     model.observe(again)
     found = model(batch(data)).numpy()
     twin = make(data, randomise)
@@ -243,7 +244,7 @@ def test_ranking_takes_items_as_they_were(data, randomise, tmp_path, mixed):
     timed = data.with_spec(data.spec.select().replace(Numeric("timestamp")))
     model = make(timed, randomise)
     users = list(data.spec.user_column.vocabulary[:3])
-    early, late = float(data.timestamp.min() + 20 * DAY), float(2**31)
+    early, late = float(data.seconds.min() + 20 * DAY), float(2**31)
     when = [early, late if mixed else early, early]
     query = {"user_id": users, "timestamp": when}
     found = model.recommend(query, k=30, drop_seen=False)
@@ -272,7 +273,7 @@ def test_batches_are_between_few_users_and_few_items(data):
             zip(user.numpy(), item.numpy(), moment, target.numpy(), strict=True)
         )
         distinct.append((len(np.unique(user)), len(np.unique(item))))
-    everything = zip(data.user, data.item, data.timestamp, data.label, strict=True)
+    everything = zip(data.user, data.item, data.seconds, data.label, strict=True)
     assert sorted(seen) == sorted(everything)
     users, items = np.mean(distinct, axis=0)
     assert users < 16 and items < 14  # of 25 events anywhere: 19 and 17
@@ -323,11 +324,11 @@ def test_settings_that_cannot_be(data, wrong, message):
         RecurrentRecommenderNetwork(data.spec, **wrong)
 
 
-def test_times_in_other_units_than_seconds_are_refused(data):
-    nanoseconds = data.timestamp * 10**9
-    wrong = replace(data, columns={**data.columns, "timestamp": nanoseconds})
-    model = RecurrentRecommenderNetwork(data.spec, step_days=0.001)
-    with pytest.raises(ValueError, match="are its times in seconds"):
+def test_times_in_other_units_than_microseconds_are_refused(data):
+    too_late = data.timestamp * 1_000
+    wrong = replace(data, columns={**data.columns, "timestamp": too_late})
+    model = RecurrentRecommenderNetwork(data.spec, step_days=2e-5)
+    with pytest.raises(ValueError, match="are its times microseconds"):
         model.adapt(wrong)
 
 
@@ -382,7 +383,7 @@ def test_served_the_newest_ratings_move_the_user_on(served, data, randomise):
     """As if the model had observed them; only the items stay as they were exported."""
     model, newer, signatures = served
     rows = [np.flatnonzero(newer.user == user)[:n] for user, n in ((2, 1), (5, 3))]
-    when = int(newer.timestamp.max()) + 30 * DAY
+    when = int(newer.seconds.max()) + 30 * DAY
     names = [newer.raw("movie_id")[r].tolist() for r in rows]
     names = [[*row, "never seen", "", ""][:4] for row in names]
     ratings = [[*newer.label[r], 3, 0, 0][:4] for r in rows]
@@ -390,7 +391,7 @@ def test_served_the_newest_ratings_move_the_user_on(served, data, randomise):
     found = ask(signatures, users, names, ratings, [when] * 2)
     twin = make(halves(data)[0], randomise)
     both = newer.take(np.concatenate(rows))
-    both.columns["timestamp"] = np.full(len(both), when)
+    both.columns["timestamp"] = np.full(len(both), when * SECOND)
     twin.observe(both)
     query = {"user_id": tf.constant(users)}
     scores = tf.matmul(
@@ -408,7 +409,7 @@ def test_served_the_newest_ratings_move_the_user_on(served, data, randomise):
 
 def test_served_no_rating_is_no_step(served):
     _, newer, signatures = served
-    when = int(newer.timestamp.max())
+    when = int(newer.seconds.max())
     users, nothing = ["u1", "u2"], [["", ""], ["never seen", ""]]
     found = ask(signatures, users, nothing, np.zeros((2, 2)), [when] * 2)
     plain = signatures.recommend({"user_id": users}, k=30)
@@ -417,7 +418,7 @@ def test_served_no_rating_is_no_step(served):
 
 def test_served_a_stranger_who_rates_is_cold_no_more(served):
     _, newer, signatures = served
-    when = [int(newer.timestamp.max())] * 2
+    when = [int(newer.seconds.max())] * 2
     items = [["m3", "m4"], ["", ""]]
     found = ask(signatures, ["nobody", "else"], items, [[5, 1], [0, 0]], when, k=3)
     assert found["cold"].numpy().tolist() == [False, True]

@@ -19,6 +19,7 @@ from timed import (
 
 from tfrec import models
 from tfrec.data.ratings import Ratings
+from tfrec.data.timeline import SECOND
 from tfrec.models.factorization.temporal_tensor_factorization import (
     TemporalTensorFactorization,
 )
@@ -106,11 +107,13 @@ def test_slices_without_events_are_drawn_between_their_neighbours(data):
     )
     model.adapt(data)
     model.compile()
-    first, last = int(data.timestamp.min()), int(data.timestamp.max())
+    first, last = int(data.seconds.min()), int(data.seconds.max())
     two = data.take(np.arange(len(data)))
     early = np.arange(len(data)) % 2 == 0
     place = np.where(early, 1.5, 4.5) / 6
-    two.columns["timestamp"] = (first + place * (last - first)).astype(np.int64)
+    two.columns["timestamp"] = (first + place * (last - first)).astype(
+        np.int64
+    ) * SECOND
     two.columns["rating"] = np.where(early, 5 - two.label, two.label)
     model.fit(two.batches(model, 600), epochs=600, verbose=0)
     times = model.time_factors.numpy()

@@ -21,6 +21,7 @@ from timed import (
 
 from tfrec import models, serving
 from tfrec.data.ratings import Ratings
+from tfrec.data.timeline import SECOND
 from tfrec.evaluation import Evaluator
 from tfrec.evaluation.protocols import EventRanking, RatingPrediction
 from tfrec.features import Numeric
@@ -49,7 +50,7 @@ def values(model: TimeSVDPlusPlus) -> Weights:
 def days_seen(data) -> list[tuple[int, int]]:
     """(user, day) pairs of training in the order of their rows."""
     known = data.user >= data.spec.user_column.first
-    days = data.timestamp // DAY
+    days = data.seconds // DAY
     return sorted(set(zip(data.user[known], days[known], strict=True)))
 
 
@@ -63,7 +64,7 @@ def daily(w: Weights, data, user: int, time: int) -> np.ndarray:
 
 def deviation(data, user: int, time: int) -> float:
     """``sign(t - t_u) |t - t_u|^beta``, of nobody known around the end."""
-    own = elapsed(data, data.timestamp[data.user == user])
+    own = elapsed(data, data.seconds[data.user == user])
     away = elapsed(data, time) - (own.mean() if len(own) else 1.0)
     return np.sign(away) * np.abs(away) ** BETA
 
@@ -162,10 +163,10 @@ def test_a_day_begins_at_midnight(data, randomise):
     evening = midnight + DAY - 10 * minute  # more than a day after the first event
     times[mine] = [midnight - minute, midnight + minute, late, early]
     timed = data.take(np.arange(len(data)))
-    timed.columns["timestamp"] = times
+    timed.columns["timestamp"] = times * SECOND
     keep = (timed.user != 7) | np.isin(np.arange(len(data)), mine)
     timed = timed.take(np.flatnonzero(keep))
-    assert timed.timestamp.min() == noon
+    assert timed.seconds.min() == noon
     assert [day for user, day in days_seen(timed) if user == 7] == [12_000, 12_001]
     model = built(TimeSVDPlusPlus, timed, randomise, bins=BINS, beta=BETA)
 
@@ -197,7 +198,7 @@ def test_training_and_evaluation_give_the_time_of_the_event(data, randomise):
     model = built(TimeSVDPlusPlus, data, randomise)
     assert model.view() == Ratings(timed=True, by_user=True)
     features, target = next(iter(data.batches(model, 600, shuffle=False)))
-    np.testing.assert_array_equal(features["timestamp"], data.timestamp)
+    np.testing.assert_array_equal(features["timestamp"], data.seconds)
     np.testing.assert_array_equal(target, data.label)
     expected = np.sqrt(np.mean((model(features) - target) ** 2))
     found = Evaluator(data, RatingPrediction()).evaluate(model)
@@ -213,7 +214,7 @@ def test_event_ranking_takes_the_time_of_the_event(data, randomise):
     found = Evaluator(few, EventRanking(k=3)).evaluate(model)
     pairs = {
         "user_id/index": tf.constant(few.user),
-        "timestamp": tf.constant(few.timestamp),
+        "timestamp": tf.constant(few.seconds),
     }
     scores = model.catalogue_scores(pairs, model.catalogue_state()).numpy()
     own = scores[np.arange(50), few.item - data.spec.item_column.first]
@@ -224,7 +225,7 @@ def test_event_ranking_takes_the_time_of_the_event(data, randomise):
 def test_recommend_takes_the_callers_time_or_the_latest(data, randomise):
     model = built(TimeSVDPlusPlus, data, randomise, bins=BINS)
     users = list(data.spec.user_column.vocabulary[:4])
-    latest = int(data.timestamp.max())
+    latest = int(data.seconds.max())
 
     def ask(**more):
         return model.recommend({"user_id": users, **more}, k=30, drop_seen=False)
@@ -232,7 +233,7 @@ def test_recommend_takes_the_callers_time_or_the_latest(data, randomise):
     now, given = ask(), ask(timestamp=[latest] * 4)
     np.testing.assert_array_equal(now.item_id, given.item_id)
     np.testing.assert_allclose(now.score, given.score)
-    then = ask(timestamp=[int(data.timestamp.min())] * 4)
+    then = ask(timestamp=[int(data.seconds.min())] * 4)
     assert np.any(then.item_id != now.item_id)
     column = data.spec.item_column
     for row, user in enumerate(users):
@@ -240,7 +241,7 @@ def test_recommend_takes_the_callers_time_or_the_latest(data, randomise):
             pair = {
                 "user_id": tf.constant([user]),
                 "movie_id": tf.constant([item]),
-                "timestamp": tf.constant([data.timestamp.min()]),
+                "timestamp": tf.constant([data.seconds.min()]),
             }
             assert float(model(pair)[0]) == pytest.approx(score, rel=1e-4)
     assert set(then.item_id[0]) == set(column.vocabulary)
@@ -255,8 +256,8 @@ def test_any_time_is_answered_as_of_the_nearest_end(data, randomise, time):
     """But for the user's own days: at neither end is a day of training theirs."""
     model = built(TimeSVDPlusPlus, data, randomise)
     user = tf.constant([7], tf.int32)
-    end = data.timestamp.max() if time > 0 else data.timestamp.min()
-    assert end not in data.timestamp[data.user == 7]
+    end = data.seconds.max() if time > 0 else data.seconds.min()
+    assert end not in data.seconds[data.user == 7]
     features = {"user_id/index": user, "movie_id/index": user}
     found = model({**features, "timestamp": tf.constant([time], tf.int64)})
     model.daily.set_weights([np.zeros_like(model.daily.get_weights()[0])])
@@ -284,14 +285,14 @@ def test_declared_as_a_column_the_time_is_an_input_when_serving(
     model.export(tmp_path / "model")
     served = serving.load(tmp_path / "model")
     users = list(data.spec.user_column.vocabulary[:3])
-    for time in (data.timestamp.min(), data.timestamp.max()):
+    for time in (data.seconds.min(), data.seconds.max()):
         query = {"user_id": users, "timestamp": [float(time)] * 3}
         expected = model.recommend(query, k=5, drop_seen=False)
         found = served.recommend(query, k=5)
         np.testing.assert_array_equal(found.item_id, expected.item_id)
         np.testing.assert_allclose(found.score, expected.score, rtol=1e-5)
     undeclared = built(TimeSVDPlusPlus, data, randomise)
-    exact = {"user_id": users, "timestamp": [int(data.timestamp.max())] * 3}
+    exact = {"user_id": users, "timestamp": [int(data.seconds.max())] * 3}
     np.testing.assert_array_equal(
         undeclared.recommend(exact, k=5, drop_seen=False).item_id, expected.item_id
     )
@@ -314,7 +315,7 @@ def test_saved_and_exported_it_knows_the_days(data, randomise, tmp_path):
 
 def test_newer_events_leave_the_learned_days_alone(data, randomise):
     """The clock and the users' days are what the weights were learned with."""
-    half = data.take(np.flatnonzero(data.timestamp < np.median(data.timestamp)))
+    half = data.take(np.flatnonzero(data.seconds < np.median(data.seconds)))
     model = built(TimeSVDPlusPlus, half, randomise)
     clock = int(model.clock.first), int(model.clock.last)
     days = model.user_days.values.numpy()

@@ -15,7 +15,7 @@ Weights = dict[str, np.ndarray]
 
 def moments(data) -> np.ndarray:
     """Times of a batch: own days of users, a strange one, zero and the future."""
-    time = data.timestamp
+    time = data.seconds
     own = [time[data.user == user][3] for user in (2, 5)]
     return np.array([*own, own[0] + 40 * DAY, 0, time.min() + 7 * DAY, 2**40])
 
@@ -27,7 +27,7 @@ def batch(data) -> dict[str, tf.Tensor]:
 
 def elapsed(data, time: np.ndarray) -> np.ndarray:
     """Place in the training period, 0 to 1."""
-    first, last = data.timestamp.min(), data.timestamp.max()
+    first, last = data.seconds.min(), data.seconds.max()
     return (np.clip(time, first, last) - first) / (last - first)
 
 

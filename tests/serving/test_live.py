@@ -154,7 +154,7 @@ def rated(observer, data, users, items, k, exclude):
         user_id=tf.constant(users),
         movie_id=tf.constant(items),
         ratings=tf.constant(ratings),
-        seconds=tf.constant([data.timestamp.max()] * len(users), tf.int64),
+        seconds=tf.constant([data.seconds.max()] * len(users), tf.int64),
         k=tf.constant(k),
         exclude=tf.constant(exclude),
     )

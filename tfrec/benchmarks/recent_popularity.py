@@ -36,11 +36,12 @@ class RecentPopularity(Popularity):
     def adapt(self, data: Interactions) -> None:
         """Takes over the catalogue and the time of the latest event."""
         super().adapt(data)
-        self.latest.assign(int(np.asarray(data.timestamp).max()))
+        self.latest.assign(int(np.asarray(data.seconds).max()))
 
     def observe(self, data: Interactions) -> None:
         """Counts newer events, as if all had been counted at the latest of them."""
-        times, before = np.asarray(data.timestamp), int(self.latest.numpy())
+        times = np.asarray(data.seconds)
+        before = int(self.latest.numpy())
         latest, half = max(before, int(times.max())), self.config.half_life * DAY
         counts = self.counts.numpy() * 2.0 ** ((before - latest) / half)
         known = data.item >= self.spec.item_column.first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfrec.data.interactions import Interactions
+from tfrec.data.timeline import SECOND
 from tfrec.features import Categorical, FeatureSpec, Sequence
 
 
@@ -114,7 +115,7 @@ def sessions(items: int, count: int, seed: int, longest: int = 20) -> Interactio
         {
             "session_id": session + spec.user_column.first,
             "item_id": clicked[kept] + spec.item_column.first,
-            "timestamp": np.arange(len(session)),
+            "timestamp": np.arange(len(session)) * SECOND,
         },
         name=f"{count:,} sessions of {items:,} items, synthetic",
     )

@@ -135,7 +135,7 @@ def movielens_100k_top100(data_dir: str | Path | None) -> Task:
     buckets and normalised; the movie's title as an id and as words.
     """
     data = _movies_by_title(datasets.load("movielens/100k", data_dir))
-    time = data.timestamp
+    time = data.seconds
     if time is None:
         raise ValueError(f"{data.name} has no timestamp, and the task reads it.")
     buckets = np.linspace(time.min(), time.max(), 1000)

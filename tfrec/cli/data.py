@@ -13,6 +13,7 @@ import click
 from tfrec.cli import output, progress, quiet
 from tfrec.cli.base import Group
 from tfrec.cli.source import Source, data_options, mapping_options, split_option
+from tfrec.data.timeline import SECOND
 
 
 @click.group(cls=Group)
@@ -176,8 +177,8 @@ def _of_interactions(source: Source) -> dict[str, Any]:
         "density": len(data) / (users * items),
     }
     if data.timestamp is not None:
-        found["first_time"] = int(data.timestamp.min())
-        found["last_time"] = int(data.timestamp.max())
+        found["first_time"] = int(data.timestamp.min()) // SECOND
+        found["last_time"] = int(data.timestamp.max()) // SECOND
     if data.spec.label is not None:
         labels, counts = np.unique(data.label, return_counts=True)
         found["labels"] = dict(zip(labels.tolist(), counts.tolist(), strict=True))

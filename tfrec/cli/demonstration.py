@@ -14,6 +14,7 @@ import numpy as np
 from tfrec import datasets, serving
 from tfrec.cli import output, progress, quiet
 from tfrec.cli.training import fit
+from tfrec.data.timeline import SECOND
 from tfrec.evaluation import plots, report
 from tfrec.evaluation.report import fitted
 from tfrec.models import registry
@@ -185,5 +186,5 @@ def _times(events: Interactions) -> np.ndarray:
     return events.timestamp
 
 
-def _date(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(int(seconds), timezone.utc):%Y-%m-%d}"
+def _date(time: int) -> str:
+    return f"{datetime.fromtimestamp(int(time) // SECOND, timezone.utc):%Y-%m-%d}"

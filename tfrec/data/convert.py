@@ -12,6 +12,7 @@ from tfrec.columns import Categorical, Numeric, Sequence
 from tfrec.data import values as convert
 from tfrec.data.mapping import Declared, Mapping
 from tfrec.data.readers import BLOCK_BYTES, TableFile
+from tfrec.data.times import times
 
 Arrays = dict[str, pa.Array]
 
@@ -20,7 +21,7 @@ class Converter:
     """Reads the mapped columns of a file in typed blocks.
 
     Ids become strings or int64 (bags: lists of them), numbers float64 with NaN for what
-    is missing, the label float32, event times int64 seconds.
+    is missing, the label float32, event times int64 microseconds since 1970.
 
     Args:
         file: The file.
@@ -63,11 +64,13 @@ class Converter:
 
     def _typed(self, source: str, values: pa.Array) -> Arrays:
         if source == self.mapping.timestamp:
-            return {source: convert.times(values, self.mapping.time_unit)}
+            return {source: times(values, self.mapping.time_unit)}
         if source == self.mapping.label:
             label = convert.numbers(values)
             convert.require_present(label, "label")
-            return {source: label.cast(pa.float32())}
+            single = label.cast(pa.float32())
+            convert.require(pc.is_finite(single), values, "is too large for a label")
+            return {source: single}
         item = self.declared[source]
         return {item.column.name: self._column(item, values)}
 

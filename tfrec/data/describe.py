@@ -15,6 +15,7 @@ from tfrec.data.convert import Converter
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, open_table
 from tfrec.data.statistics import Sample
+from tfrec.data.timeline import SECOND
 from tfrec.data.vocabulary import Counter
 
 Progress = Callable[[str, float], None]
@@ -30,7 +31,8 @@ class Description:
         users: Distinct users.
         items: Distinct items.
         density: Events per cell of the user-item matrix.
-        first_time: Seconds since 1970 of the first event; None without timestamps.
+        first_time: Seconds since 1970 of the first event, rounded down; None without
+            timestamps.
         last_time: Of the last event.
         labels: Events per label, ascending, when there are at most a hundred labels.
         label_deciles: Minimum, deciles and maximum of a sample of the labels otherwise.
@@ -101,8 +103,8 @@ def describe(
         len(users),
         len(items),
         rows / (len(users) * len(items)),
-        first,
-        last,
+        None if first is None else first // SECOND,
+        None if last is None else last // SECOND,
         labels.counts() if mapping.label else None,
         labels.deciles() if mapping.label else None,
     )

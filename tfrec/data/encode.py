@@ -75,9 +75,9 @@ def encode(spec: FeatureSpec, name: str, values: pa.ChunkedArray) -> np.ndarray:
 
     Returns:
         int32 indices ``(n,)`` or ``(n, max_len)``, float32 numbers ``(n, *shape)``,
-        int64 seconds, or bytes for images and audio.
+        int64 microseconds, or bytes for images and audio.
     """
-    if name == spec.timestamp and name not in spec:
+    if name == spec.timestamp:
         return values.to_numpy().astype(np.int64)
     if name == spec.label and name not in spec:
         return values.to_numpy().astype(np.float32)

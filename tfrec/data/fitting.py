@@ -14,6 +14,7 @@ from tfrec.data.convert import Arrays
 from tfrec.data.mapping import Declared, Mapping
 from tfrec.data.readers import TableFile
 from tfrec.data.statistics import Statistics
+from tfrec.data.timeline import SECOND
 from tfrec.data.vocabulary import Counter
 from tfrec.features import FeatureSpec
 
@@ -65,10 +66,11 @@ class Fit:
                 continue
             values = block[column.name]
             if column.name in self._statistics:
-                numbers = pc.list_flatten(values) if column.shape else values  # type: ignore[union-attr]
-                self._statistics[column.name].add(
-                    numbers.to_numpy(zero_copy_only=False)
-                )
+                flat = pc.list_flatten(values) if column.shape else values  # type: ignore[union-attr]
+                numbers = flat.to_numpy(zero_copy_only=False)
+                if item.source == self.mapping.timestamp:
+                    numbers = numbers // SECOND  # what models are given
+                self._statistics[column.name].add(numbers)
             if column.name in self.counters:
                 self._count(column, values)
 

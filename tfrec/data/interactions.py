@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfrec.data.timeline import Timeline
+from tfrec.data.timeline import SECOND, Timeline
 from tfrec.features import FeatureSpec, Sequence
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class Interactions:
     Attributes:
         spec: The columns.
         columns: Event columns: int32 indices, float32 numbers, the label as float32,
-            the timestamp as int64 seconds; ``(n,)`` or ``(n, length)``.
+            the timestamp as int64 microseconds since 1970; ``(n,)`` or
+            ``(n, length)``.
         users: User-side columns by user index, padding and unknown rows included.
         items: Item-side columns by item index, padding and unknown rows included.
         item_names: Titles by item index, for people to read; None when there are none.
@@ -95,8 +96,26 @@ class Interactions:
 
     @property
     def timestamp(self) -> np.ndarray | None:
-        """``(n,)`` int64 seconds since 1970, or None."""
+        """``(n,)`` int64 microseconds since 1970, or None."""
         return self.columns[self.spec.timestamp] if self.spec.timestamp else None
+
+    @property
+    def seconds(self) -> np.ndarray | None:
+        """``(n,)`` int64 whole seconds since 1970, what a model is asked with."""
+        return None if self.timestamp is None else self.timestamp // SECOND
+
+    def inputs(self, name: str, rows: Any = slice(None)) -> np.ndarray:
+        """Values of an event column as models are given them.
+
+        Args:
+            name: The column.
+            rows: Indices, a mask or a slice; all events by default.
+
+        Returns:
+            The values of the column; of the timestamp whole seconds since 1970.
+        """
+        values = self.columns[name][rows]
+        return values // SECOND if name == self.spec.timestamp else values
 
     def raw(self, name: str) -> np.ndarray:
         """A column as its raw ids."""
@@ -264,9 +283,9 @@ class Interactions:
         line = self.timeline
         end = line.start[users + 1]
         some = end > line.start[users]
-        values = self.columns[name]
+        values = self.inputs(name, line.order[end[some] - 1])
         result = np.zeros((len(users), *values.shape[1:]), values.dtype)
-        result[some] = values[line.order[end[some] - 1]]
+        result[some] = values
         return result
 
 

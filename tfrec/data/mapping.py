@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 
 from tfrec.columns import Categorical, Column, Numeric, Text
 from tfrec.data.readers import TableFile
-from tfrec.data.values import MISSING, TIME_UNITS, plain
+from tfrec.data.times import UNITS
+from tfrec.data.values import MISSING, NUMBER, plain
 from tfrec.data.vocabulary import INTEGER
 from tfrec.errors import did_you_mean
 
 HEAD_BYTES = 1 << 20
-NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 SIDES = ("user", "item", "context")
 KINDS = (
     "infer",
@@ -67,10 +67,10 @@ class Mapping:
     missing: str | None = None
 
     def __post_init__(self) -> None:
-        if self.time_unit not in TIME_UNITS:
+        if self.time_unit not in UNITS:
             raise ValueError(
                 f"time unit '{self.time_unit}' is unknown; "
-                f"{did_you_mean(self.time_unit, TIME_UNITS)}"
+                f"{did_you_mean(self.time_unit, UNITS)}"
             )
         roles = [self.user, self.item, self.label, self.timestamp]
         given = [name for name in roles if name is not None]

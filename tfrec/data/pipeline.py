@@ -53,7 +53,8 @@ class Source(Protocol):
     def reader(self, names: tuple[str, ...]) -> Reader:
         """Returns ``(block size, shuffle, seed, rows per user)`` to blocks of events.
 
-        A block is ``{column name: (block, ...)}``, in the model's numbers.
+        A block is ``{column name: (block, ...)}``, as models are given it: indices,
+        numbers, and the timestamp as int64 seconds since 1970.
         """
 
 
@@ -117,7 +118,7 @@ def row_reader(
                 f"{source.name} has no values for column '{name}': load it, or drop it "
                 "with spec.select(...)."
             )
-    stored = {n: tf.constant(source.columns[n]) for n in names if n in source.columns}
+    stored = {n: tf.constant(source.inputs(n)) for n in names if n in source.columns}
     sequences = {n: spec.length(n) or 1 for n in names if n not in stored}
     history = histories(source) if sequences else None
 

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from tfrec.data.interactions import Interactions
+from tfrec.data.timeline import SECOND
 from tfrec.features import Numeric
 
 SINCE, COUNT = "seconds_since_last", "previous_events"
@@ -41,7 +42,7 @@ def with_recency(data: Interactions, fit: np.ndarray | None = None) -> Interacti
     line = data.timeline
     count = line.before - line.start[data.user]
     last = time[line.order[np.maximum(line.before - 1, 0)]]
-    since = np.where(count > 0, time - last, np.nan).astype(np.float32)
+    since = np.where(count > 0, (time - last) / SECOND, np.nan).astype(np.float32)
     columns, spec = dict(data.columns), data.spec
     for name, values in ((SINCE, since), (COUNT, count.astype(np.float32))):
         column = Numeric(name, "context", normalisation="quantile")

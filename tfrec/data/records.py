@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfrec.columns import PADDING
-from tfrec.data.timeline import Timeline
+from tfrec.data.timeline import SECOND, Timeline
 from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
 
@@ -76,7 +76,7 @@ class Records:
         return view.batches(self, batch_size, shuffle, seed, learner.columns)
 
     def reader(self, names: tuple[str, ...]) -> Reader:
-        """Blocks of columns in the model's numbers; see ``pipeline.Source``.
+        """Blocks of columns as models are given them; see ``pipeline.Source``.
 
         Shuffled blocks come from a few shards in turn, in random order; the rows of the
         training shards were shuffled when they were written.
@@ -84,6 +84,17 @@ class Records:
         Raises:
             ValueError: The records lack a column.
         """
+        time, stored = self.spec.timestamp, self._stored_reader(names)
+        if time not in names:
+            return stored
+
+        def in_seconds(block: Tensors) -> Tensors:
+            return {**block, time: block[time] // SECOND}
+
+        return lambda *asked: stored(*asked).map(in_seconds)
+
+    def _stored_reader(self, names: tuple[str, ...]) -> Reader:
+        """Blocks of columns as they are stored, times in microseconds."""
         import tensorflow as tf
 
         decode = self._decoder(names)
@@ -151,14 +162,14 @@ class Records:
         return decode
 
     def columns(self, names: tuple[str, ...]) -> Columns:
-        """Whole columns in memory, in file order.
+        """Whole columns in memory, in file order, times in microseconds.
 
         Raises:
             ValueError: A shard is damaged, or the records lack a column.
         """
         import tensorflow as tf
 
-        read = self.reader(names)(1 << 16, False, tf.zeros(2, tf.int32), None)
+        read = self._stored_reader(names)(1 << 16, False, tf.zeros(2, tf.int32), None)
         blocks: dict[str, list[np.ndarray]] = {name: [] for name in names}
         try:
             for block in read.as_numpy_iterator():

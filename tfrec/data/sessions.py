@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec.columns import Categorical
+from tfrec.data.timeline import SECOND
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -20,8 +21,8 @@ def in_order(data: Interactions) -> Interactions:
     """The events with sessions side by side, each in order of time.
 
     The user column is the session. Sessions stand in order of their first event. Of
-    several events of one session with the same item in the same second one is kept: a
-    double click. Other events of the same second stay in the order of their rows.
+    several events of one session with the same item in the same second the first is
+    kept: a double click. Events of the same time stay in the order of their rows.
 
     Args:
         data: Events; without a timestamp their rows are taken to be in order.
@@ -41,8 +42,9 @@ def in_order(data: Interactions) -> Interactions:
     time = data.timestamp
     by_user = np.argsort(user, kind="stable")
     back = (np.diff(time[by_user]) < 0) & (np.diff(user[by_user]) == 0)
-    order = np.lexsort((rows, data.item, time, user))
-    columns = [values[order] for values in (user, time, data.item)]
+    second = time // SECOND
+    order = np.lexsort((rows, time, data.item, second, user))
+    columns = [values[order] for values in (user, second, data.item)]
     double = np.logical_and.reduce([np.diff(values) == 0 for values in columns])
     kept = np.delete(order, 1 + np.flatnonzero(double))
     start = np.full(data.spec.user_column.size, np.iinfo(np.int64).max)
@@ -99,7 +101,7 @@ def sessions(data: Interactions, gap: int) -> Interactions:
     order = np.lexsort((np.arange(len(data)), time, data.user))
     user = data.user[order]
     fresh = np.ones(len(data), bool)
-    fresh[1:] = (np.diff(user) != 0) | (np.diff(time[order]) > gap)
+    fresh[1:] = (np.diff(user) != 0) | (np.diff(time[order]) > gap * SECOND)
     known = user >= (own.first if own.hash_bins is None else 1)
     fresh &= known
     owner = user[fresh]
@@ -128,7 +130,7 @@ def with_prefixes(data: Interactions) -> Interactions:
     """Events with the items before each in its session, as a column of their own.
 
     Unlike the histories of a view, which hold what is strictly earlier, prefixes hold
-    events of the same second too, by their rows.
+    events of the same time too, by their rows.
 
     Args:
         data: Events whose spec declares a history.

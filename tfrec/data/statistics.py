@@ -92,8 +92,8 @@ class Statistics:
 class TimeCounts:
     """Events per tick of time, to cut a stream into parts by time.
 
-    A tick is one unit of the timestamps until there are more than ``limit`` distinct
-    ticks; then its length doubles, and cuts fall on ticks of that length.
+    A tick is a microsecond until there are more than ``limit`` distinct ticks; then its
+    length doubles, and cuts fall on ticks of that length.
 
     Args:
         limit: Most ticks held.
@@ -108,7 +108,7 @@ class TimeCounts:
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, times: np.ndarray) -> None:
-        """Counts ``(n,)`` int64 times."""
+        """Counts ``(n,)`` int64 times in microseconds."""
         if not len(times):
             return
         first, last = self.span or (times[0], times[0])

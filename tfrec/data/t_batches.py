@@ -25,10 +25,10 @@ class TBatches(View):
     events are cut. Events of one time come in the order of their rows, and there is one
     order: nothing is shuffled.
 
-    The features are ``{user}/index`` and ``{item}/index``, the timestamp under its
-    name, the label under its name where there is one, and, all ``(batch,)``, ``fresh``,
-    whether states begin anew with this batch, and ``first``, whether an event is the
-    first of its user. Events of unknown users and items are left out.
+    The features are ``{user}/index`` and ``{item}/index``, the timestamp in seconds
+    under its name, the label under its name where there is one, and, all ``(batch,)``,
+    ``fresh``, whether states begin anew with this batch, and ``first``, whether an
+    event is the first of its user. Events of unknown users and items are left out.
     """
 
     def batches(
@@ -85,7 +85,7 @@ def arranged(
     number, first = t_batches(user, item), firsts(user)
     order = np.argsort(number, kind="stable")
     names = [str(spec.timestamp), *([spec.label] if spec.label else [])]
-    features = {name: source.columns[name][rows[order]] for name in names}
+    features = {name: source.inputs(name, rows[order]) for name in names}
     features |= {
         f"{spec.user}/index": user[order],
         f"{spec.item}/index": item[order],

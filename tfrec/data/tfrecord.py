@@ -3,7 +3,8 @@
 A prepared directory holds ``train-00000-of-00008.tfrecord`` ..., the same for ``valid``
 and ``test``, ``spec.json``, ``meta.json`` (rows, shards, bytes) and, where there are
 columns of the user or item side, ``users.parquet`` and ``items.parquet``. Records hold
-raw ids, so the vocabulary may change without preparing again.
+raw ids, so the vocabulary may change without preparing again, and event times in
+microseconds since 1970.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tfrec.data.interactions import Columns, Interactions
 
-SCHEMA = 1
+SCHEMA = 2
 PARTS = ("train", "valid", "test")
 
 

@@ -1,10 +1,19 @@
-"""Events of every user in time order, as one flat array."""
+"""Events of every user in time order, as one flat array.
+
+One rule for times: in data they are int64 microseconds since 1970 (UTC), from the
+reader on: in :class:`~tfrec.data.interactions.Interactions`, in prepared records, and
+wherever events are put in order, split or counted. What a model is given or asked with,
+in training, in ``recommend`` and when it is served, are seconds since 1970; views and
+queries round down to them. Files say their unit (``time_unit``).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+SECOND = 1_000_000  # microseconds
 
 
 @dataclass(frozen=True)

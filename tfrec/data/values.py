@@ -1,4 +1,4 @@
-"""Arrow columns as ids, numbers and times; pure functions over one block."""
+"""Arrow columns as ids and numbers; pure functions over one block."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import pyarrow.compute as pc
 from tfrec.columns import PADDING
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-TIME_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-YEAR_3000 = 32_503_680_000
+INTEGER = r"^\s*[-+]?\d+\s*$"
+NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 LONGEST_ID = 1 << 20
+OUTSIDE = (
+    "is a whole number outside of 64 bits: declare the column string, or correct it"
+)
 SEPARATORS = "|,;"
 
 
@@ -76,6 +79,22 @@ def plain(values: pa.Array) -> pa.Array:
     if pa.types.is_large_list(kind) or pa.types.is_list_view(kind):
         return values.cast(pa.list_(kind.value_type))
     return values
+
+
+def whole(values: pa.Array) -> pa.Array:
+    """``(n,)`` int64 of integers of any Arrow type, or of their text; exact.
+
+    Raises:
+        BadValue: A number outside of 64 bits.
+    """
+    if is_text(values.type):
+        values = pc.replace_substring_regex(values, r"^\s*\+?|\s+$", "")
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        fits = [v is None or -(2**63) <= int(v) < 2**63 for v in values.to_pylist()]
+        require(pa.array(fits), values, OUTSIDE)
+        raise
 
 
 def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
@@ -242,51 +261,3 @@ def bag(values: pa.Array, separator: str, dtype: str, infer: bool) -> pa.Array:
         row = int(np.searchsorted(offsets, error.row, side="right")) - 1
         raise BadValue(row, error.problem) from None
     return pa.ListArray.from_arrays(offsets.astype(np.int32), flat)
-
-
-def times(values: pa.Array, unit: str) -> pa.Array:
-    """``(n,)`` int64 seconds since 1970, rounded down.
-
-    Args:
-        values: Arrow times, ISO 8601 text, or numbers since 1970.
-        unit: Unit of numbers: ``s``, ``ms``, ``us`` or ``ns``.
-
-    Raises:
-        BadValue: Missing, no time, or after the year 3000.
-    """
-    values = plain(values)
-    if is_text(values.type):
-        values = _dates(values)
-    if pa.types.is_temporal(values.type):
-        exact = values.cast(pa.timestamp("us"))
-        require_present(exact, "event time")
-        seconds = pc.floor_temporal(exact, unit="second").cast(pa.timestamp("s"))
-        return seconds.cast(pa.int64())
-    if not pa.types.is_integer(values.type):
-        values = _whole_or_float(values)
-    require_present(values, "event time")
-    seconds = np.floor_divide(values.to_numpy(), TIME_UNITS[unit]).astype(np.int64)
-    problem = (
-        "lies after the year 3000 in seconds since 1970: pass time_unit='ms' if it "
-        "counts milliseconds"
-    )
-    require(pa.array(seconds < YEAR_3000), values, problem)
-    return pa.array(seconds)
-
-
-def _whole_or_float(values: pa.Array) -> pa.Array:
-    """int64 where possible: float64 would lose the last digits of nanoseconds."""
-    try:
-        return values.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return numbers(values)
-
-
-def _dates(values: pa.Array) -> pa.Array:
-    """ISO 8601 text as times; anything else as it is."""
-    if not len(values) or "-" not in str(values[0].as_py())[1:]:
-        return values
-    try:
-        return pc.if_else(pc.equal(values, ""), None, values).cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return values

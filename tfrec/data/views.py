@@ -244,12 +244,12 @@ class Positives(EventView):
         """Events, with their age when asked."""
         spec, latest = source.spec, 0
         if self.example_age:
-            if not isinstance(source, Interactions) or source.timestamp is None:
+            if not isinstance(source, Interactions) or source.seconds is None:
                 raise ValueError(
                     "example age needs events in memory with a timestamp: name the "
                     "timestamp column, or switch example_age off."
                 )
-            latest = int(source.timestamp.max())
+            latest = int(source.seconds.max())
 
         def expand(events: Tensors, seed: tf.Tensor) -> Tensors:
             features = keyed(spec, attach(events))

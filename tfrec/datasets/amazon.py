@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.columns import Categorical, Sequence
+from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
 from tfrec.datasets.sources.folder import found
 from tfrec.datasets.sources.sequences import contents, sequences
@@ -31,8 +32,9 @@ def sports(data_dir: Path | None = None, history: int = 50) -> Interactions:
     ``Sports_and_Outdoors_item2attributes.json``. Ids are their numbers as strings.
 
     The order of each user's items is known, their times are not: ``timestamp`` is the
-    position in the user's sequence, from 0. So ``split("leave_last_out")`` is the split
-    to use; ``temporal`` would compare positions of different users, which mean nothing.
+    position in the user's sequence, from 0, in seconds. ``split("leave_last_out")`` is
+    the split to use; ``temporal`` would compare positions of different users, which
+    mean nothing.
 
     The first attribute of an item is its ``brand`` and the rest its ``categories``, a
     bag as long as the longest (15 in the published file), repeated ones once. The file
@@ -89,7 +91,7 @@ def sports(data_dir: Path | None = None, history: int = 50) -> Interactions:
     nobody = spec.item_column.first
     return Interactions(
         spec,
-        {**columns, "timestamp": place},
+        {**columns, "timestamp": place * SECOND},
         items={
             name: np.concatenate([np.zeros_like(values[:1])] * nobody + [values])
             for name, values in sides.items()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.columns import Categorical, Sequence
+from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
 from tfrec.datasets.sources.folder import found
 from tfrec.datasets.sources.sequences import contents, sequences
@@ -74,7 +75,7 @@ def food_kitchen(data_dir: Path | None = None, history: int = 30) -> Interaction
         {
             "user_id": (index + user.first).astype(np.int32),
             "item_id": (place + item.first).astype(np.int32),
-            "timestamp": times,
+            "timestamp": times * SECOND,
         },
         items={
             "domain": np.concatenate(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.columns import Categorical, Column, Numeric
+from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
 from tfrec.errors import did_you_mean
 
@@ -106,7 +107,7 @@ def avazu(
 
     CSV with header: ``id`` (not read), ``click`` (0 or 1), ``hour`` (YYMMDDHH, taken
     as UTC) and 21 categories, hashed as :func:`criteo` says. ``hour`` becomes the
-    timestamp, in seconds, and the context columns ``hour_of_day`` (0 to 23) and
+    timestamp, and the context columns ``hour_of_day`` (0 to 23) and
     ``weekday`` (0 is Monday). Events of one hour have the same time.
 
     No column is a user or an item: an address stands for a device, and impressions
@@ -148,7 +149,7 @@ def avazu(
         Categorical(name, dtype="int64", vocabulary=tuple(range(sizes[name])))
         for name in derived
     )
-    for name, values in {TIMESTAMP: time, **derived}.items():
+    for name, values in {TIMESTAMP: time * SECOND, **derived}.items():
         table[name] = pa.chunked_array([pa.array(values)])
     kept = (c for c in spec.columns if c.name != HOUR)
     spec = dataclasses.replace(spec, columns=(*kept, *context), timestamp=TIMESTAMP)

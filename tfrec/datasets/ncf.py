@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.columns import Categorical, Sequence
+from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
 from tfrec.features import FeatureSpec
 
@@ -93,7 +94,7 @@ def ncf(data_dir: Path | None = None, history: int = 50) -> NCFSplit:
             "user_id": (table["user_id"] + spec.user_column.first).astype(np.int32),
             "movie_id": (table["movie_id"] + first).astype(np.int32),
             "rating": table["rating"].astype(np.float32),
-            "timestamp": table["timestamp"].astype(np.int64),
+            "timestamp": table["timestamp"].astype(np.int64) * SECOND,
         }
 
     _check(folder, negatives["f0"], numbers, train, test, len(movies))

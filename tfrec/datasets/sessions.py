@@ -90,8 +90,8 @@ def rsc15(data_dir: Path | None = None, history: int = 20) -> SessionSplit:
     The files lie, plain or ``.xz``, in the folder ``sessions`` of the data directory:
     ``rsc15-100k.train.txt`` and ``rsc15-100k.test.txt``, tab-separated with the header
     ``SessionId``, ``ItemId``, ``Time`` (seconds since 1970). Ids are their numbers as
-    strings; a session is the user. Times are cut to seconds; clicks out of order are
-    sorted and double clicks within a second left out, and a warning says how many.
+    strings; a session is the user. Clicks out of order are sorted and double clicks
+    within a second left out, and a warning says how many.
 
     Args:
         data_dir: The data directory.

@@ -29,7 +29,7 @@ def event_queries(model: Recommender, data: Interactions, rows: np.ndarray) -> C
     features = data.queries(data.user[rows], rest)
     for name in own:
         key = index_key(data.spec[name].kind, name)
-        features[key] = data.columns[name][rows]
+        features[key] = data.inputs(name, rows)
     return {**features, **unasked(model, data, rows)}
 
 

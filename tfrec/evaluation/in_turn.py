@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.t_batches import in_time, runs
+from tfrec.data.timeline import SECOND
 from tfrec.evaluation.events import Places, event_queries
 from tfrec.evaluation.protocols import InTurn
 from tfrec.evaluation.result import Result, one_relevant, summarise
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.models.base import Recommender
 
-HOUR = 3_600
+HOUR = 3_600 * SECOND
 
 
 def evaluate(

@@ -67,14 +67,14 @@ def event_features(model: Recommender, data: Interactions, rows: np.ndarray) -> 
         data.item[rows],
     )
     for name in own:
-        features[index_key(data.spec[name].kind, name)] = data.columns[name][rows]
+        features[index_key(data.spec[name].kind, name)] = data.inputs(name, rows)
     return {**features, **unasked(model, data, rows)}
 
 
 def unasked(model: Recommender, data: Interactions, rows: np.ndarray) -> Columns:
     """What a model reads of an event without it being a column of the spec."""
     names = [n for n in model.event_columns if n in data.columns]
-    return {name: data.columns[name][rows] for name in names}
+    return {name: data.inputs(name, rows) for name in names}
 
 
 class Scorer:

@@ -27,6 +27,7 @@ def train(clicks: int, seed: int) -> dict[str, float]:
         pipeline alone, ``start``, seconds before the first batch, and ``gigabytes``.
     """
     from tfrec.data.interactions import Interactions
+    from tfrec.data.timeline import SECOND
     from tfrec.features import Categorical, FeatureSpec, Sequence
     from tfrec.models import GRU4Rec
 
@@ -48,7 +49,7 @@ def train(clicks: int, seed: int) -> dict[str, float]:
         {
             "session_id": np.sort(rng.integers(0, sessions, clicks, np.int32)) + first,
             "item_id": np.minimum(popular.astype(np.int32), ITEMS) - 1 + first,
-            "timestamp": np.arange(clicks),
+            "timestamp": np.arange(clicks) * SECOND,
         },
     )
     del popular

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfrec.data.timeline import SECOND
 from tfrec.datasets.sources.sequences import NUMBER, contents
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def clicks(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         path: The file, plain or ``.xz``.
 
     Returns:
-        ``(clicks,)`` int64 session, item and seconds since 1970, in order of lines.
+        ``(clicks,)`` int64 session, item and microseconds since 1970, line by line.
 
     Raises:
         ValueError: The file is damaged, has other columns, or a value is no number.
@@ -81,4 +82,4 @@ def clicks(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             "fetch it again."
         )
     session, item, time = (table[name].to_numpy() for name in HEAD)
-    return session, item, np.floor(time).astype(np.int64)
+    return session, item, np.rint(time * SECOND).astype(np.int64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrec.columns import Categorical, Numeric, Sequence, Text
 from tfrec.data.mapping import Declared, Mapping
+from tfrec.data.timeline import SECOND
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +35,7 @@ def movielens(
     """Interactions of one release.
 
     Args:
-        events: ``user_id``, ``movie_id``, ``rating`` and ``timestamp``.
+        events: ``user_id``, ``movie_id``, ``rating`` and ``timestamp`` (int64 seconds).
         users: ``user_id`` and the columns of ``DEMOGRAPHY``; empty without them.
         movies: ``movie_id``, ``genres``, ``title`` without the year, and ``year``
             (float64, NaN when unknown).
@@ -45,6 +46,9 @@ def movielens(
         Interactions with string ids. Vocabularies are ordered by frequency: ids by
         events, words, genres and the year's statistics by movies.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     from tfrec.data.encode import joined
     from tfrec.data.fitting import Fit
 
@@ -53,7 +57,8 @@ def movielens(
         columns = {n: _one(v) for n, v in table.items() if n not in ids}
         fit.add(columns)
     spec = fit.spec(Sequence("history", of="movie_id", max_len=history))
-    data = joined(spec, events, users, movies, name)
+    times = pc.multiply(events["timestamp"].cast(pa.int64()), SECOND)
+    data = joined(spec, {**events, "timestamp": times}, users, movies, name)
     return dataclasses.replace(data, item_names=_names(data, movies))
 
 

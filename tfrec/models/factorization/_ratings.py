@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.ratings import Ratings
+from tfrec.data.timeline import SECOND
 from tfrec.layers.clock import Clock
 from tfrec.layers.embedding import table
 from tfrec.losses import sum_of_squares
@@ -225,7 +226,7 @@ class Timed(Recommender):
     def learn_constants(self, data: Interactions) -> None:
         """The training period, too."""
         super().learn_constants(data)
-        self.clock.fit(times(data))
+        self.clock.fit(whole_seconds(data))
 
     def lookup(self, features: Tensors) -> Tensors:
         """Looked-up columns, with the time where there is a user."""
@@ -237,10 +238,15 @@ class Timed(Recommender):
 
 
 def times(data: Interactions) -> np.ndarray:
-    """``(events,)`` int64 seconds; 0 where there are none."""
+    """``(events,)`` int64 microseconds, to put events in order; 0 without times."""
     if data.timestamp is None:
         return np.zeros(len(data), np.int64)
     return data.timestamp.astype(np.int64)
+
+
+def whole_seconds(data: Interactions) -> np.ndarray:
+    """``(events,)`` int64 whole seconds, to compute with; 0 without times."""
+    return times(data) // SECOND
 
 
 def check_timestamp(model: Recommender) -> None:

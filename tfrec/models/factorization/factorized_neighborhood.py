@@ -23,6 +23,7 @@ from tfrec.models.factorization._ratings import (
     root_of_count,
     taken_vectors,
     times,
+    whole_seconds,
 )
 from tfrec.models.families import Tensors
 
@@ -126,7 +127,7 @@ class FactorizedNeighborhood(Timed, FromTaken, RatingFactors):
         latest = np.append(keys[rows][1:] != keys[rows][:-1], [True] * bool(len(rows)))
         rows = rows[latest.astype(bool)]
         self.residuals.put(self._residuals(data)[rows].astype(np.float32))
-        days = self.clock.days(tf.constant(times(data)[rows])).numpy()
+        days = self.clock.days(tf.constant(whole_seconds(data)[rows])).numpy()
         self.rated_on.put(days)
 
     def _residuals(self, data: Interactions) -> np.ndarray:

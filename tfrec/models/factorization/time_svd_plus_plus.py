@@ -21,7 +21,7 @@ from tfrec.models.factorization._ratings import (
     Side,
     Timed,
     check_timestamp,
-    times,
+    whole_seconds,
 )
 from tfrec.models.families import Tensors
 
@@ -137,13 +137,13 @@ class TimeSVDPlusPlus(Timed, Implicit, RatingFactors):
     def learn_constants(self, data: Interactions) -> None:
         """The users' days and mean times, too."""
         super().learn_constants(data)
-        users, seconds = data.user, tf.constant(times(data))
+        users, moments = data.user, tf.constant(whole_seconds(data))
         size = self.spec.user_column.size
         count = np.bincount(users, minlength=size)
-        total = np.bincount(users, self.clock.elapsed(seconds).numpy(), minlength=size)
+        total = np.bincount(users, self.clock.elapsed(moments).numpy(), minlength=size)
         self.mean_time.assign(np.where(count, total / np.maximum(count, 1), 1.0))
         known = users >= first_known(self.spec.user_column)
-        keys = users.astype(np.int64) * SPAN + self.clock.days(seconds).numpy()
+        keys = users.astype(np.int64) * SPAN + self.clock.days(moments).numpy()
         self.user_days.put(np.unique(keys[known]))
 
     def user_side(self, inputs: Tensors, training: bool | None = None) -> Side:

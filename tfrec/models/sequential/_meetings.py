@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrec.data.t_batches import in_time
 from tfrec.models.baselines._taken import first_known
-from tfrec.models.factorization._ratings import Timed, check_timestamp, times
+from tfrec.models.factorization._ratings import Timed, check_timestamp, whole_seconds
 from tfrec.models.sequential import _rayleigh as rayleigh
 from tfrec.models.sequential._rayleigh import HOUR
 
@@ -65,9 +65,10 @@ class Meetings(Timed):
 
     def learn_constants(self, data: Interactions) -> None:
         """The period, the mean time between events, and who was there when."""
-        self.clock.fit(times(data))
+        self.clock.fit(whole_seconds(data))
         rows = in_time(data)
-        user, time = data.user[rows], times(data)[rows] - int(self.clock.first.numpy())
+        user = data.user[rows]
+        time = whole_seconds(data)[rows] - int(self.clock.first.numpy())
         gaps, size = rayleigh.waits(user, time), data.spec.user_column.size
         unit = max(gaps.mean(), self.config.resolution * HOUR)
         self.unit.assign(unit)

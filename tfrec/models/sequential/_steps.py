@@ -34,8 +34,8 @@ def steps_of(data: Interactions, since: np.ndarray, step_days: float) -> np.ndar
     if len(steps) and steps.max() >= SPAN - 1:
         raise ValueError(
             f"{data.name} has an event {steps.max():,} steps of {step_days:g} days "
-            "after the first one: are its times in seconds? Correct them, or leave it "
-            "out with data.take(...)."
+            "after the first one: are its times microseconds? Correct them, or leave "
+            "it out with data.take(...)."
         )
     return steps
 

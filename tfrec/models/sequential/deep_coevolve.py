@@ -15,7 +15,7 @@ from tfrec.losses import weighted_mean
 from tfrec.models.baselines._taken import first_known
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
-from tfrec.models.factorization._ratings import SECONDS, times
+from tfrec.models.factorization._ratings import SECONDS, whole_seconds
 from tfrec.models.families import BatchLoss, Tensors, cosine_to_all
 from tfrec.models.sequential import _rayleigh as rayleigh
 from tfrec.models.sequential._coevolving import CoevolvingStates
@@ -198,7 +198,7 @@ class DeepCoevolve(BatchLoss, Meetings):
         """
         check_observed(self, data)
         rows, first = in_time(data), int(self.clock.first.numpy())
-        time = np.maximum(times(data)[rows] - first, 0)
+        time = np.maximum(whole_seconds(data)[rows] - first, 0)
         late = time < self.users.last.numpy()[data.user[rows]]
         late |= time < self.items.last.numpy()[data.item[rows]]
         if late.any():

@@ -21,6 +21,7 @@ from tfrec.models.factorization._ratings import (
     Timed,
     check_timestamp,
     times,
+    whole_seconds,
 )
 from tfrec.models.families import PAIRS, Tensors
 from tfrec.models.sequential._observed import check_observed, remember
@@ -141,7 +142,7 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
 
     def _steps(self, data: Interactions) -> np.ndarray:
         first = int(self.clock.first.numpy())
-        return steps_of(data, times(data) - first, self.config.step_days)
+        return steps_of(data, whole_seconds(data) - first, self.config.step_days)
 
     # Ratings that states are made of
 

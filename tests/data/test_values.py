@@ -40,7 +40,7 @@ def test_bags_from_text_and_lists():
     assert text.to_pylist() == [["a", "b"], [], [], ["c"]]
     lists = values.bag(pa.array([[1, 2], None, []]), "|", "string", infer=True)
     assert lists.to_pylist() == [[1, 2], [], []]
-    with pytest.raises(BadValue, match="'x' is text") as error:
+    with pytest.raises(BadValue, match="'x' is no whole number") as error:
         values.bag(pa.array(["1|2", "", "3|x"]), "|", "int64", infer=False)
     assert error.value.row == 2
     with pytest.raises(BadValue, match="it needs lists, or text with ';' between"):

@@ -194,7 +194,9 @@ def test_text_among_numbers_and_integers(ratings):
     ratings.write_text(RATINGS + "u1,10,4,1000,A,Toy,old,late\n")
     with pytest.raises(ValueError, match="line 6, column 'hour': 'late' is text"):
         from_file(ratings, *ROLES, columns={"hour": "zscore"})
-    with pytest.raises(ValueError, match="line 6, column 'age': 'old' is text"):
+    with pytest.raises(
+        ValueError, match="line 6, column 'age': 'old' is no whole number"
+    ):
         from_file(ratings, *ROLES, columns={"age": "user:int64"})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfrec.columns import Categorical, Numeric, Sequence
+from tfrec.columns import PADDING, Categorical, Numeric, Sequence
 from tfrec.data import values as convert
 from tfrec.data.mapping import Declared, Mapping
 from tfrec.data.readers import BLOCK_BYTES, TableFile
@@ -96,13 +96,17 @@ class Converter:
             return ids
         if pa.types.is_binary(values.type):
             return values
-        return values.cast(pa.string()).fill_null("")
+        return convert.strings(values).fill_null("")
 
 
 def typed(values: pa.Array, dtype: str) -> pa.Array:
     """Ids, or lists of ids, in the raw type that the finished spec gives them."""
-    wanted = pa.string() if dtype == "string" else pa.int64()
-    if not pa.types.is_list(values.type):
-        return values.cast(wanted)
-    flat = pc.list_flatten(values).cast(wanted)
-    return pa.ListArray.from_arrays(values.offsets, flat)
+    if pa.types.is_list(values.type):
+        flat = typed(pc.list_flatten(values), dtype)
+        return pa.ListArray.from_arrays(values.offsets, flat)
+    if dtype == "string":
+        return values.cast(pa.string())
+    if pa.types.is_string(values.type):
+        missing = pc.equal(values, PADDING["string"])
+        values = pc.if_else(missing, str(PADDING["int64"]), values)
+    return values.cast(pa.int64())

@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from tfrec.columns import Categorical, Column, Numeric, Text
 from tfrec.data.readers import TableFile
 from tfrec.data.times import UNITS
-from tfrec.data.values import MISSING, NUMBER, plain
-from tfrec.data.vocabulary import INTEGER
+from tfrec.data.values import MISSING, NUMBER, WHOLE, plain
 from tfrec.errors import did_you_mean
 
 HEAD_BYTES = 1 << 20
@@ -174,14 +173,15 @@ def _by_word(name: str, word: str, head: pa.RecordBatch | None) -> Declared:
 
 def _inferred(values: pa.Array) -> str:
     """Kind of a column by its first values: bag, ids, or numbers."""
-    if pa.types.is_list(values.type):
+    kind = values.type
+    if pa.types.is_list(kind):
         return "bag"
-    if pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+    if pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale):
         return "zscore"
-    if not pa.types.is_string(values.type):
+    if not pa.types.is_string(kind):
         return "string"
     present = values.filter(pc.invert(pc.is_in(values, pa.array(MISSING))))
-    if not len(present) or pc.all(pc.match_substring_regex(present, INTEGER)).as_py():
+    if not len(present) or pc.all(pc.match_substring_regex(present, WHOLE)).as_py():
         return "string"
     numbers = pc.all(pc.match_substring_regex(present, NUMBER)).as_py()
     return "zscore" if numbers else "string"

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from tfrec.data.timeline import SECOND
 from tfrec.data.values import (
-    INTEGER,
     MISSING,
     NUMBER,
+    WHOLE,
     is_text,
     numbers,
     plain,
@@ -74,8 +74,7 @@ def _temporal(values: pa.Array) -> pa.Array:
 def _since_1970(values: pa.Array, unit: str) -> pa.Array:
     """Numbers; whole ones never go through floating point."""
     if pa.types.is_integer(values.type) or (
-        is_text(values.type)
-        and pc.all(pc.match_substring_regex(values, INTEGER)).as_py()
+        is_text(values.type) and pc.all(pc.match_substring_regex(values, WHOLE)).as_py()
     ):
         return _in_microseconds(whole(values), unit, values)
     floats = numbers(values)

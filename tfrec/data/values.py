@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from tfrec.columns import PADDING
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-INTEGER = r"^\s*[-+]?\d+\s*$"
+WHOLE = r"^\s*[-+]?\d+\s*$"
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 LONGEST_ID = 1 << 20
-OUTSIDE = (
-    "is a whole number outside of 64 bits: declare the column string, or correct it"
-)
+OUTSIDE = "is a whole number outside of 64 bits: correct it; such ids can be strings"
+NOT_WHOLE = "is no whole number: correct it, or declare the column string"
 SEPARATORS = "|,;"
+EXACT = {"halffloat": 2**11, "float": 2**24, "double": 2**53}
 
 
 class BadValue(Exception):
@@ -82,19 +82,64 @@ def plain(values: pa.Array) -> pa.Array:
 
 
 def whole(values: pa.Array) -> pa.Array:
-    """``(n,)`` int64 of integers of any Arrow type, or of their text; exact.
+    """``(n,)`` int64 of whole numbers of any Arrow type or of their text; exact.
+
+    Args:
+        values: Integers, decimals, text, or floats, of which those are refused that
+            stand for several whole numbers. Text may be missing.
 
     Raises:
-        BadValue: A number outside of 64 bits.
+        BadValue: No whole number, one outside of 64 bits, or a float that is too large
+            to be exact.
     """
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        return values.cast(pa.int64())
+    if pa.types.is_decimal(kind):
+        values = values.cast(pa.string())
+    if pa.types.is_floating(kind):
+        return _whole_floats(values)
     if is_text(values.type):
-        values = pc.replace_substring_regex(values, r"^\s*\+?|\s+$", "")
+        values = pc.utf8_trim_whitespace(values)
+        values = pc.if_else(pc.is_in(values, pa.array(MISSING)), None, values)
+        numeric = pc.match_substring_regex(values, r"^[-+]?\d+(\.0*)?$")
+        require(numeric.fill_null(True), values, NOT_WHOLE)
+        values = pc.replace_substring_regex(values, r"^\+|\.0*$", "")
+    elif not pa.types.is_integer(kind):
+        raise BadValue(0, f"it holds {kind}, not whole numbers")
     try:
         return values.cast(pa.int64())
     except pa.ArrowInvalid:
         fits = [v is None or -(2**63) <= int(v) < 2**63 for v in values.to_pylist()]
         require(pa.array(fits), values, OUTSIDE)
         raise
+
+
+def _whole_floats(values: pa.Array) -> pa.Array:
+    """int64 of floats below the size at which they leave whole numbers out."""
+    limit, number = EXACT[str(values.type)], numbers(values)
+    exact = pc.less(pc.abs(number), limit).fill_null(True)
+    require(
+        exact,
+        number,
+        f"is beyond the whole numbers that type {values.type} tells apart: store them "
+        "as integers or text",
+    )
+    even = pc.equal(number, pc.floor(number)).fill_null(True)
+    require(even, number, NOT_WHOLE)
+    return number.cast(pa.int64())
+
+
+def strings(values: pa.Array) -> pa.Array:
+    """``(n,)`` text of values of one type; null where they are missing.
+
+    Raises:
+        BadValue: Values that have no text, such as lists.
+    """
+    try:
+        return values.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise BadValue(0, f"it holds {values.type}, not text") from None
 
 
 def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
@@ -120,7 +165,7 @@ def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
             raise
     else:
         try:
-            result = values.cast(pa.float64())
+            result = values.cast(pa.float64(), safe=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise BadValue(0, f"it holds {values.type}, not numbers") from None
     result = pc.if_else(pc.is_nan(result), None, result)
@@ -154,29 +199,33 @@ def vectors(values: pa.Array, size: int, finite: bool = True) -> pa.Array:
 def ids(values: pa.Array, dtype: str, infer: bool) -> pa.Array:
     """``(n,)`` ids: int64 if asked for, or if they are integers and may stay so.
 
+    Whole numbers never go through floating point.
+
     Args:
-        values: Text, integers or whole floats.
+        values: Text, integers, decimals or whole floats.
         dtype: ``string`` or ``int64``.
-        infer: Whether integers of the file stay integers under ``string``.
+        infer: Whether integers of the file stay integers under ``string``; those of
+            types with more than 63 bits become text, and integers again when all of
+            them are short.
 
     Returns:
         string or int64; padding where the value is missing.
 
     Raises:
-        BadValue: An id that is to be an integer and is none, or one of over a megabyte.
+        BadValue: An id that is to be an integer and is none or is not told apart from
+            others, or one of over a megabyte.
     """
     values = plain(values)
-    if is_text(values.type):
+    kind = values.type
+    if is_text(kind):
         _require_short(values)
-    integer = pa.types.is_integer(values.type)
-    if pa.types.is_floating(values.type) or (dtype == "int64" and not integer):
-        number = numbers(values)
-        whole = pc.equal(number, pc.floor(number)).fill_null(True)
-        require(whole, number, "is no whole number")
-        values, integer = number.cast(pa.int64()), True
-    if integer and (dtype == "int64" or infer):
+    if dtype == "int64":
+        return whole(values).fill_null(PADDING["int64"])
+    if pa.types.is_floating(kind):
+        values = whole(values)
+    if infer and pa.types.is_integer(values.type) and kind != pa.uint64():
         return values.cast(pa.int64()).fill_null(PADDING["int64"])
-    return values.cast(pa.string()).fill_null("")
+    return strings(values).fill_null("")
 
 
 def _require_short(values: pa.Array) -> None:

@@ -35,6 +35,7 @@ _COLON, _SPACE, _BREAK = b": \n"
 _ONE_A_LINE = bytes.maketrans(b": ", b"\n\n")
 _COMMENT = re.compile(rb"#[^\n]*")
 HEAD_BYTES = 1 << 20
+MOST_EXACT = 1 << 53  # as numbers are read in double precision
 
 
 class LibSvm:
@@ -155,6 +156,14 @@ class LibSvm:
         if len(numbers) != len(separators) or (separators != expected).any():
             self._refuse_line(text, row)
         entries = np.delete(numbers, begins).reshape(-1, 2)
+        large = np.flatnonzero(np.abs(entries[:, 0]) >= MOST_EXACT)
+        if len(large):
+            line = int(np.searchsorted(np.cumsum(counts), large[0], side="right"))
+            raise ValueError(
+                f"{self.path} {self.place(row + line)} has an index beyond "
+                f"{MOST_EXACT:,}, and larger ones are not told apart: number the ids "
+                "from 0."
+            )
         index = entries[:, 0].astype(np.int64)
         if (index != entries[:, 0]).any():
             self._refuse_line(text, row)

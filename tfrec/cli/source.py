@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.data.mapping import Mapping
 
-MAPPING = ("user", "item", "label", "timestamp", "item_names", "column", "time_unit")
+MAPPING = (
+    "user",
+    "item",
+    "label",
+    "timestamp",
+    "item_names",
+    "column",
+    "time_unit",
+    "time_format",
+)
 SPLITS = ("temporal", "leave_last_out", "random")
 
 
@@ -34,6 +43,7 @@ class Source:
         item_names: Column of titles.
         column: Further columns, ``name=side:kind``.
         time_unit: Unit of numeric event times.
+        time_format: How event times are written, when not as ISO 8601.
         columns: Columns that models read; None for all.
         split: Name of the split.
     """
@@ -47,6 +57,7 @@ class Source:
     item_names: str | None = None
     column: tuple[str, ...] = ()
     time_unit: str | None = None
+    time_format: str | None = None
     columns: tuple[str, ...] | None = None
     split: str = "temporal"
 
@@ -93,6 +104,7 @@ class Source:
             self.timestamp,
             declared(self.column),
             time_unit=self.time_unit or "s",
+            time_format=self.time_format,
         )
 
     def load(self) -> Interactions:
@@ -159,6 +171,7 @@ class Source:
             columns=mapping.columns,
             item_names=self.item_names,
             time_unit=mapping.time_unit,
+            time_format=mapping.time_format,
         )
 
 
@@ -228,6 +241,12 @@ def mapping_options(command: Callable) -> Callable:
             "--time-unit",
             type=click.Choice(["s", "ms", "us", "ns"]),
             help="Unit of numeric event times (files); s by default.",
+        ),
+        click.option(
+            "--time-format",
+            metavar="FORMAT",
+            help="How event times are written (files), when neither numbers nor ISO "
+            "8601: '%d.%m.%Y %H:%M', for example.",
         ),
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,7 +14,8 @@ from tfrec.columns import PADDING, Categorical, Numeric, Sequence
 from tfrec.data import values as convert
 from tfrec.data.mapping import Declared, Mapping
 from tfrec.data.readers import BLOCK_BYTES, TableFile
-from tfrec.data.times import times
+from tfrec.data.timeline import SECOND
+from tfrec.data.times import YEAR_1980, times
 
 Arrays = dict[str, pa.Array]
 
@@ -34,6 +37,7 @@ class Converter:
     ) -> None:
         self.file, self.mapping = file, mapping
         self.declared = {item.source: item for item in declared}
+        self._earliest, self._said = YEAR_1980, False
 
     def blocks(
         self, block_bytes: int = BLOCK_BYTES, sources: list[str] | None = None
@@ -46,6 +50,9 @@ class Converter:
 
         Raises:
             ValueError: A value does not fit its column; names value, column and line.
+
+        Warns:
+            UserWarning: After the first pass, if there are times before 1980.
         """
         row = 0
         sources = sources or self.mapping.wanted()
@@ -61,10 +68,11 @@ class Converter:
                     ) from None
             yield block
             row += len(batch)
+        self._say_if_early()
 
     def _typed(self, source: str, values: pa.Array) -> Arrays:
         if source == self.mapping.timestamp:
-            return {source: times(values, self.mapping.time_unit)}
+            return {source: self._times(values)}
         if source == self.mapping.label:
             label = convert.numbers(values)
             convert.require_present(label, "label")
@@ -73,6 +81,24 @@ class Converter:
             return {source: single}
         item = self.declared[source]
         return {item.column.name: self._column(item, values)}
+
+    def _times(self, values: pa.Array) -> pa.Array:
+        found = times(values, self.mapping.time_unit, self.mapping.time_format)
+        if len(found):
+            self._earliest = min(self._earliest, pc.min(found).as_py())
+        return found
+
+    def _say_if_early(self) -> None:
+        """Warns, once, of times that look as if counted in another unit."""
+        if self._earliest < YEAR_1980 and not self._said:
+            moment = np.datetime64(self._earliest // SECOND, "s")
+            warnings.warn(
+                f"{self.file.path}, column '{self.mapping.timestamp}': the earliest "
+                f"event is of {moment}, before 1980. If that is not so, pass the unit "
+                "of the numbers (time_unit) or how times are written (time_format).",
+                stacklevel=3,
+            )
+            self._said = True
 
     def _column(self, item: Declared, values: pa.Array) -> pa.Array:
         column = item.column

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tfrec.columns import Categorical, Column, Numeric, Text
 from tfrec.data.readers import TableFile
-from tfrec.data.times import UNITS
+from tfrec.data.times import UNITS, check_format
 from tfrec.data.values import MISSING, NUMBER, WHOLE, plain
 from tfrec.errors import did_you_mean
 
@@ -39,7 +39,8 @@ class Mapping:
         user: Column of user ids.
         item: Column of item ids.
         label: Column of the label (rating, click), a number; None when there is none.
-        timestamp: Column of event times: numbers since 1970, or ISO 8601 text.
+        timestamp: Column of event times: numbers since 1970, ISO 8601 text, or text of
+            ``time_format``.
         columns: Further columns. A column of :mod:`tfrec.columns`, or a word
             ``side:kind`` with side ``user``, ``item`` or ``context`` (the default) and
             kind one of ``infer``, ``string``, ``int64``, ``bag`` (ids separated by
@@ -50,6 +51,8 @@ class Mapping:
         separator: Between the ids of a bag; :mod:`tfrec.data.separators` says which
             others among them are refused.
         time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
+        time_format: How event times are written when they are neither numbers nor ISO
+            8601, in the directives of ``strptime``: ``%d.%m.%Y %H:%M``. They are UTC.
         missing: Id that takes the place of a missing one in columns declared
             Categorical of single strings; None leaves it as padding, which has no
             embedding. Who asks the model passes the same id.
@@ -63,6 +66,7 @@ class Mapping:
     names: tuple[str, ...] | None = None
     separator: str = "|"
     time_unit: str = "s"
+    time_format: str | None = None
     missing: str | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +75,8 @@ class Mapping:
                 f"time unit '{self.time_unit}' is unknown; "
                 f"{did_you_mean(self.time_unit, UNITS)}"
             )
+        if self.time_format is not None:
+            check_format(self.time_format)
         roles = [self.user, self.item, self.label, self.timestamp]
         given = [name for name in roles if name is not None]
         if len(set(given)) != len(given):

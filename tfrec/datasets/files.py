@@ -27,6 +27,7 @@ def from_file(
     encoding: str = "utf8",
     separator: str = "|",
     time_unit: str = "s",
+    time_format: str | None = None,
     history: int | None = 50,
     item_names: str | None = None,
     min_count: int = 1,
@@ -43,7 +44,8 @@ def from_file(
         user: Column of user ids.
         item: Column of item ids.
         label: Column of the label, a number; None when every row is a positive event.
-        timestamp: Column of event times, seconds since 1970 or ISO 8601 text.
+        timestamp: Column of event times: numbers since 1970, ISO 8601 text (UTC where
+            it names no zone), or text of ``time_format``; kept to the microsecond.
         columns: Further columns; see :class:`tfrec.data.mapping.Mapping`. Those of the
             user and the item side take the value of their first row.
         format: ``csv``, ``tsv``, ``parquet`` or ``libsvm``; by the suffix when None.
@@ -51,6 +53,8 @@ def from_file(
         encoding: Of text files.
         separator: Between the ids of a bag.
         time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
+        time_format: How event times are written when they are neither numbers nor ISO
+            8601, in the directives of ``strptime``: ``%d.%m.%Y %H:%M``. They are UTC.
         history: Length of the column ``history``, the items that the user took before
             the event; None for no such column. It needs a timestamp.
         item_names: Column with the title of the item, for people to read.
@@ -63,6 +67,9 @@ def from_file(
 
     Raises:
         ValueError: One sentence that names the file, the value, its line and the cure.
+
+    Warns:
+        UserWarning: Some event is of before 1980.
 
     Example:
         >>> data = from_file("ratings.csv", "userId", "movieId", "rating", "timestamp")
@@ -78,7 +85,15 @@ def from_file(
     if item_names is not None:
         columns.setdefault(item_names, "item:string")
     mapping = Mapping(
-        user, item, label, timestamp, columns, names, separator, time_unit
+        user,
+        item,
+        label,
+        timestamp,
+        columns,
+        names,
+        separator,
+        time_unit,
+        time_format,
     )
     file = open_table(path, format, encoding, names)
     spec, table = read(file, mapping, min_count, max_size, block_bytes)

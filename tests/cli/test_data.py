@@ -66,3 +66,18 @@ def test_data_sets_are_listed(run):
     rows = [json.loads(line) for line in lines]
     assert "movielens" in {row["name"] for row in rows}
     assert all(row["summary"] for row in rows)
+
+
+def test_formats_of_time_and_rows_that_lack_something(run, refused, tmp_path):
+    path = tmp_path / "clicks.csv"
+    path.write_text("u,i,t\na,1,14.11.2023 22:19\na,2,NA\nb,2,15.11.2023 1:02\n")
+    flags = ["--data", path, "--user", "u", "--item", "i", "--timestamp", "t"]
+    assert "--time-format" in refused("data", "describe", *flags)
+    flags += ["--time-format", "%d.%m.%Y %H:%M"]
+    found = json.loads(run("data", "describe", *flags, "--json").stdout)
+    assert found["missing"] == {"t": 1} and found["rows"] == 2
+    assert (found["first_time"], found["last_time"]) == (1_700_000_340, 1_700_010_120)
+    prepare = ["data", "prepare", path, *flags[2:], "--split", "random"]
+    prepare += ["--out", tmp_path / "out"]
+    assert "as in 1 of 3 rows" in refused(*prepare)
+    assert not (tmp_path / "out").exists()

@@ -180,7 +180,9 @@ def test_time_units_and_dates(tmp_path):
         ("u1,10,4,", "line 6, column 'time': the event time is missing"),
         ("u1,10,4,noon", "line 6, column 'time': 'noon' is no time that can be read"),
         ("u1,10,1e39,1000", "line 6, column 'rating': '1e39' is too large for a label"),
-        (",10,4,1000", "line 6, column 'userId': an id is missing"),
+        (",10,4,1000", "line 6, column 'userId': an id is missing, as in 1 of 5 rows"),
+        ("NULL,10,4,1000", "line 6, column 'userId': an id is missing"),
+        ("u1,NA,4,1000", "line 6, column 'movieId': an id is missing"),
     ],
 )
 def test_values_that_do_not_fit_are_named_with_their_line(ratings, row, message):

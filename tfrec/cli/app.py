@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -113,4 +114,10 @@ for command in (
 
 def main() -> NoReturn:
     """Entry point of the ``tfrec`` script."""
+    warnings.formatwarning = _in_a_line
     commands.main()
+
+
+def _in_a_line(message: Warning | str, *place: Any, **more: Any) -> str:
+    """A warning without the place in the code that it comes from."""
+    return f"tfrec: {message}\n"

@@ -161,11 +161,13 @@ def _of_interactions(source: Source) -> dict[str, Any]:
         users = spec.user_column.size - spec.user_column.first
         items = spec.item_column.size - spec.item_column.first
         total = sum(rows.values())
+        pairs = len(np.unique(np.concatenate([r.known for r in parts.values()])))
         return {
             "rows": total,
             "users": users,
             "items": items,
-            "density": total / (users * items),
+            "density": pairs / (users * items),
+            "duplicates": total - pairs,
             "parts": rows,
         }
     data = source.load()
@@ -174,7 +176,8 @@ def _of_interactions(source: Source) -> dict[str, Any]:
         "rows": len(data),
         "users": users,
         "items": items,
-        "density": len(data) / (users * items),
+        "density": len(data.known) / (users * items),
+        "duplicates": len(data) - len(data.known),
     }
     if data.timestamp is not None:
         found["first_time"] = int(data.timestamp.min()) // SECOND
@@ -190,6 +193,9 @@ def _in_words(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("rows", "users", "items"):
         yield name, f"{found[name]:,}"
     yield "density", f"{found['density']:.4%}"
+    yield "duplicates", f"{found['duplicates']:,}"
+    for name, count in found.get("missing", {}).items():
+        yield f"missing {name}", f"{count:,}"
     for name in ("first_time", "last_time"):
         if found.get(name) is not None:
             moment = datetime.fromtimestamp(found[name], timezone.utc)

@@ -25,6 +25,8 @@ MAPPING = (
     "column",
     "time_unit",
     "time_format",
+    "keep_na",
+    "drop_missing",
 )
 SPLITS = ("temporal", "leave_last_out", "random")
 
@@ -44,6 +46,8 @@ class Source:
         column: Further columns, ``name=side:kind``.
         time_unit: Unit of numeric event times.
         time_format: How event times are written, when not as ISO 8601.
+        keep_na: Whether NA, NULL and the like are ids.
+        drop_missing: Whether rows without user, item, label or time are left out.
         columns: Columns that models read; None for all.
         split: Name of the split.
     """
@@ -58,6 +62,8 @@ class Source:
     column: tuple[str, ...] = ()
     time_unit: str | None = None
     time_format: str | None = None
+    keep_na: bool = False
+    drop_missing: bool = False
     columns: tuple[str, ...] | None = None
     split: str = "temporal"
 
@@ -105,6 +111,8 @@ class Source:
             declared(self.column),
             time_unit=self.time_unit or "s",
             time_format=self.time_format,
+            keep_na=self.keep_na,
+            drop_missing=self.drop_missing,
         )
 
     def load(self) -> Interactions:
@@ -172,6 +180,8 @@ class Source:
             item_names=self.item_names,
             time_unit=mapping.time_unit,
             time_format=mapping.time_format,
+            keep_na=mapping.keep_na,
+            drop_missing=mapping.drop_missing,
         )
 
 
@@ -247,6 +257,16 @@ def mapping_options(command: Callable) -> Callable:
             metavar="FORMAT",
             help="How event times are written (files), when neither numbers nor ISO "
             "8601: '%d.%m.%Y %H:%M', for example.",
+        ),
+        click.option(
+            "--keep-na",
+            is_flag=True,
+            help="NA, NULL and the like are ids, not missing values (files).",
+        ),
+        click.option(
+            "--drop-missing",
+            is_flag=True,
+            help="Leave rows without user, item, label or time out (files).",
         ),
     )
 

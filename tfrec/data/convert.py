@@ -30,6 +30,10 @@ class Converter:
         file: The file.
         mapping: Roles of its columns.
         declared: What :func:`tfrec.data.mapping.resolve` made of them.
+
+    Attributes:
+        missing: Rows of the latest pass without a value, by role column, where any are
+            missing.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class Converter:
         self.file, self.mapping = file, mapping
         self.declared = {item.source: item for item in declared}
         self._earliest, self._said = YEAR_1980, False
+        self.missing: dict[str, int] = {}
+        self._left_out: list[np.ndarray] = []
 
     def blocks(
         self, block_bytes: int = BLOCK_BYTES, sources: list[str] | None = None
@@ -52,23 +58,90 @@ class Converter:
             ValueError: A value does not fit its column; names value, column and line.
 
         Warns:
-            UserWarning: After the first pass, if there are times before 1980.
+            UserWarning: After the first pass, of rows that were left out and of times
+                before 1980.
         """
-        row = 0
+        row = read = 0
         sources = sources or self.mapping.wanted()
-        for batch in self.file.batches(sources, block_bytes):
+        self.missing, self._left_out = {}, []
+        for whole in self.file.batches(sources, block_bytes):
+            batch = self._present(whole, read)
+            read += len(whole)
             block: Arrays = {}
             for source in sources:
                 try:
                     block |= self._typed(source, convert.plain(batch[source]))
                 except convert.BadValue as error:
-                    place = self.file.place(row + error.row)
+                    place = self.place(row + error.row)
                     raise ValueError(
                         f"{self.file.path} {place}, column '{source}': {error.problem}."
                     ) from None
-            yield block
+            if len(batch):
+                yield block
             row += len(batch)
-        self._say_if_early()
+        if not row:
+            raise ValueError(
+                f"{self.file.path} has no row with {', '.join(self.mapping.roles)}: "
+                "fill them in."
+            )
+        self._say(read)
+
+    def place(self, row: int) -> str:
+        """Where a row of the blocks stands in the file, for error messages."""
+        left_out = np.concatenate([np.empty(0, np.int64), *self._left_out])
+        before = left_out - np.arange(len(left_out))  # kept rows before each
+        return self.file.place(row + int(np.searchsorted(before, row, side="right")))
+
+    def _present(self, batch: pa.RecordBatch, row: int) -> pa.RecordBatch:
+        """The rows that have user, item, label and time, as far as they are read.
+
+        Raises:
+            ValueError: A row has not, and such rows are not to be left out; says how
+                many there are in the file.
+        """
+        absent = np.zeros(len(batch), bool)
+        for source in self.mapping.roles:
+            if source not in batch.schema.names or self._filled(source):
+                continue
+            here = self._absent(batch[source])
+            if count := int(here.sum()):
+                if not self.mapping.drop_missing:
+                    self._refuse_missing(source, row + int(np.argmax(here)))
+                self.missing[source] = self.missing.get(source, 0) + count
+            absent |= here
+        if not absent.any():
+            return batch
+        self._left_out.append(row + np.flatnonzero(absent))
+        return batch.filter(pa.array(~absent))
+
+    def _filled(self, source: str) -> bool:
+        """Whether an id of its own takes the place of what is missing in a column."""
+        item = self.declared.get(source)
+        return (
+            self.mapping.missing is not None
+            and item is not None
+            and isinstance(item.column, Categorical)
+            and item.column.dtype == "string"
+            and not item.infer
+        )
+
+    def _absent(self, values: pa.Array) -> np.ndarray:
+        found = convert.missing(values, self.mapping.keep_na)
+        return found.to_numpy(zero_copy_only=False)
+
+    def _refuse_missing(self, source: str, row: int) -> None:
+        """Refuses the file for a missing value, with the number of such rows."""
+        place, what = self.file.place(row), self.mapping.roles[source]
+        count = rows = 0
+        for batch in self.file.batches([source], BLOCK_BYTES):
+            rows += len(batch)
+            count += int(self._absent(batch[source]).sum())
+        article = "an" if what == "id" else "the"
+        raise ValueError(
+            f"{self.file.path} {place}, column '{source}': {article} {what} is "
+            f"missing, as in {count:,} of {rows:,} rows: fill it in, or leave such "
+            "rows out with drop_missing (--drop-missing)."
+        )
 
     def _typed(self, source: str, values: pa.Array) -> Arrays:
         if source == self.mapping.timestamp:
@@ -88,9 +161,23 @@ class Converter:
             self._earliest = min(self._earliest, pc.min(found).as_py())
         return found
 
-    def _say_if_early(self) -> None:
-        """Warns, once, of times that look as if counted in another unit."""
-        if self._earliest < YEAR_1980 and not self._said:
+    def _say(self, rows: int) -> None:
+        """Warns, once, of rows left out and of times that look like another unit.
+
+        Args:
+            rows: Rows of the file.
+        """
+        if self._said:
+            return
+        self._said = True
+        if self._left_out:
+            counts = ", ".join(f"'{n}' in {c:,}" for n, c in self.missing.items())
+            warnings.warn(
+                f"{self.file.path}: {sum(map(len, self._left_out)):,} of {rows:,} rows "
+                f"were left out; missing are {counts}.",
+                stacklevel=3,
+            )
+        if self._earliest < YEAR_1980:
             moment = np.datetime64(self._earliest // SECOND, "s")
             warnings.warn(
                 f"{self.file.path}, column '{self.mapping.timestamp}': the earliest "
@@ -98,7 +185,6 @@ class Converter:
                 "of the numbers (time_unit) or how times are written (time_format).",
                 stacklevel=3,
             )
-            self._said = True
 
     def _column(self, item: Declared, values: pa.Array) -> pa.Array:
         column = item.column
@@ -107,15 +193,15 @@ class Converter:
             if column.shape:
                 return convert.vectors(values, math.prod(column.shape), finite)
             return convert.numbers(values, finite).fill_null(math.nan)
-        separator = self.mapping.separator
+        separator, keep_na = self.mapping.separator, self.mapping.keep_na
         if isinstance(column, Sequence):
             # Its ids take the type of the column it refers to once that is known.
-            return convert.bag(values, separator, "string", infer=True)
+            return convert.bag(values, separator, "string", True, keep_na)
         if isinstance(column, Categorical) and column.max_len:
-            return convert.bag(values, separator, column.dtype, item.infer)
+            return convert.bag(values, separator, column.dtype, item.infer, keep_na)
         if isinstance(column, Categorical):
-            ids = convert.ids(values, column.dtype, item.infer)
-            if self.mapping.missing and column.dtype == "string" and not item.infer:
+            ids = convert.ids(values, column.dtype, item.infer, keep_na)
+            if self._filled(item.source):
                 ids = pc.if_else(pc.equal(ids, ""), self.mapping.missing, ids)
             if item.source in (self.mapping.user, self.mapping.item):
                 convert.require_ids(ids)

@@ -1,4 +1,4 @@
-"""What is in a file, in one pass and bounded memory."""
+"""What is in a file, in one pass and the memory of its distinct user-item pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, open_table
 from tfrec.data.statistics import Sample
 from tfrec.data.timeline import SECOND
-from tfrec.data.vocabulary import Counter
+from tfrec.data.vocabulary import Counter, Distinct
 
 Progress = Callable[[str, float], None]
 MOST_LABELS = 100
@@ -27,10 +27,13 @@ class Description:
     """Size and shape of a data set.
 
     Attributes:
-        rows: Events.
+        rows: Events. Those without user, item, label or time (where named) are left out
+            of this and all that follows.
         users: Distinct users.
         items: Distinct items.
-        density: Events per cell of the user-item matrix.
+        density: Share of the cells of the user-item matrix that hold an event.
+        duplicates: Events whose user had the same item in an earlier row.
+        missing: Rows of the file without a value, by column, where there are any.
         first_time: Seconds since 1970 of the first event, rounded down; None without
             timestamps.
         last_time: Of the last event.
@@ -42,6 +45,8 @@ class Description:
     users: int
     items: int
     density: float
+    duplicates: int
+    missing: dict[str, int]
     first_time: int | None = None
     last_time: int | None = None
     labels: dict[float, int] | None = None
@@ -76,6 +81,7 @@ def describe(
     file = open_table(path, format, encoding, mapping.names)
     roles = dataclasses.replace(
         mapping,
+        drop_missing=True,
         columns={
             name: what
             for name, what in mapping.columns.items()
@@ -84,12 +90,14 @@ def describe(
     )
     declared = resolve(roles, file)
     user, item = declared[0].column.name, declared[1].column.name
-    users, items, labels = Counter(), Counter(), Labels()
+    users, items, pairs, labels = Counter(), Counter(), Distinct(), Labels()
     rows, first, last = 0, None, None
-    for block in Converter(file, roles, declared).blocks(block_bytes):
+    converter = Converter(file, roles, declared)
+    for block in converter.blocks(block_bytes):
         rows += len(block[user])
         users.add(block[user])
         items.add(block[item])
+        pairs.add(block[user], block[item])
         if mapping.label:
             labels.add(block[mapping.label])
         if mapping.timestamp:
@@ -102,7 +110,9 @@ def describe(
         rows,
         len(users),
         len(items),
-        rows / (len(users) * len(items)),
+        len(pairs) / (len(users) * len(items)),
+        rows - len(pairs),
+        converter.missing,
         None if first is None else first // SECOND,
         None if last is None else last // SECOND,
         labels.counts() if mapping.label else None,

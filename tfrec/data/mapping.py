@@ -53,6 +53,10 @@ class Mapping:
         time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
         time_format: How event times are written when they are neither numbers nor ISO
             8601, in the directives of ``strptime``: ``%d.%m.%Y %H:%M``. They are UTC.
+        keep_na: Whether ``NA``, ``N/A``, ``NULL``, ``None`` and ``nan`` are ids like
+            others. Otherwise they are missing, as empty ones always are.
+        drop_missing: Whether rows without user, item, label or time are left out, where
+            those are named; without it such a row is refused.
         missing: Id that takes the place of a missing one in columns declared
             Categorical of single strings; None leaves it as padding, which has no
             embedding. Who asks the model passes the same id.
@@ -67,6 +71,8 @@ class Mapping:
     separator: str = "|"
     time_unit: str = "s"
     time_format: str | None = None
+    keep_na: bool = False
+    drop_missing: bool = False
     missing: str | None = None
 
     def __post_init__(self) -> None:
@@ -85,11 +91,16 @@ class Mapping:
                 "and timestamp must differ."
             )
 
+    @property
+    def roles(self) -> dict[str, str]:
+        """What user, item, label and time are called in messages, by column."""
+        what = ("id", "id", "label", "event time")
+        names = (self.user, self.item, self.label, self.timestamp)
+        return {n: w for n, w in zip(names, what, strict=True) if n is not None}
+
     def wanted(self) -> list[str]:
         """Columns to read from the file."""
-        roles = (self.user, self.item, self.label, self.timestamp)
-        extra = (n for n in self.columns if n not in roles)
-        return [*(n for n in roles if n), *extra]
+        return [*self.roles, *(n for n in self.columns if n not in self.roles)]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tfrec.columns import Column, Sequence
 from tfrec.data import streaming_split
 from tfrec.data.convert import Arrays, Converter, typed
 from tfrec.data.describe import Description, describe
@@ -26,7 +25,7 @@ from tfrec.data.fitting import Fit, learned
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, open_table
 from tfrec.data.separators import SeparatorCheck
-from tfrec.data.side_rows import SideRows
+from tfrec.data.side_rows import SideRows, side_rows
 from tfrec.data.tfrecord import PARTS, SCHEMA
 from tfrec.data.writers import OrderedShards, Shards, ShuffledShards
 from tfrec.features import FeatureSpec
@@ -103,6 +102,10 @@ def prepare(
     Raises:
         ValueError: One sentence that names the file, the value, its line and the cure;
             or ``out_dir`` holds something else.
+
+    Warns:
+        UserWarning: A user or an item has several values in a column of its side; rows
+            were left out; some event is of before 1980.
     """
     out_dir = Path(out_dir)
     _check_target(out_dir, overwrite)
@@ -111,11 +114,11 @@ def prepare(
     file = open_table(path, format, encoding, mapping.names)
     declared = resolve(mapping, file)
     converter = Converter(file, mapping, declared)
-    user, item = declared[0].column, declared[1].column
-    splitter = streaming_split.make(split, mapping, user.name, **split_options)
+    user = declared[0].column.name
+    splitter = streaming_split.make(split, mapping, user, **split_options)
     fit = Fit(mapping, declared, min_count, max_size, seed)
-    tables = [SideRows(owner.name, _side(declared, owner)) for owner in (user, item)]
-    separators = SeparatorCheck(file, declared, mapping.separator)
+    tables = side_rows(declared)
+    separators = SeparatorCheck(converter, declared, mapping.separator)
     report = progress or _silent
     for block in converter.blocks(block_bytes):
         fit.add(block)
@@ -126,6 +129,8 @@ def prepare(
         report("learning", file.done())
     sizes, spec = splitter.finish(), learned(fit, file)
     separators.finish(spec)
+    for table in tables:
+        table.say(file.path)
     stored = _stored(spec, tables)
 
     def raw_blocks() -> Iterator[tuple[Arrays, np.ndarray]]:
@@ -186,16 +191,6 @@ def _write(
 
 def _silent(stage: str, share: float) -> None:
     """Takes progress and shows nothing."""
-
-
-def _side(declared: Any, owner: Column) -> tuple[str, ...]:
-    return tuple(
-        d.column.name
-        for d in declared
-        if d.column.side == owner.side
-        and d.column.name != owner.name
-        and not isinstance(d.column, Sequence)
-    )
 
 
 def _stored(spec: FeatureSpec, tables: list[SideRows]) -> list[str]:

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfrec.columns import Categorical, Sequence
+from tfrec.data.convert import Converter
 from tfrec.data.mapping import Declared
-from tfrec.data.readers import TableFile
 from tfrec.data.values import SEPARATORS, foreign, mixed_separators
 from tfrec.features import FeatureSpec
 
@@ -42,15 +42,15 @@ class SeparatorCheck:
     """Collects suspicious ids of a stream and judges them when the spec is known.
 
     Args:
-        file: The file, for places in messages.
+        converter: Where the blocks come from, for places in messages.
         declared: Its columns.
         separator: Between the values of a row.
     """
 
     def __init__(
-        self, file: TableFile, declared: tuple[Declared, ...], separator: str
+        self, converter: Converter, declared: tuple[Declared, ...], separator: str
     ) -> None:
-        self._file, self._separator = file, separator
+        self._converter, self._separator = converter, separator
         self._sources = {d.column.name: d.source for d in declared}
         self._suspects: dict[str, list[Suspect]] = {
             d.column.name: []
@@ -96,6 +96,7 @@ class SeparatorCheck:
                     continue
                 problem = mixed_separators(suspect.value, self._separator)
                 raise ValueError(
-                    f"{self._file.path} {self._file.place(suspect.row)}, column "
+                    f"{self._converter.file.path} "
+                    f"{self._converter.place(suspect.row)}, column "
                     f"'{self._sources[name]}': {problem}."
                 )

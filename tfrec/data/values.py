@@ -14,6 +14,7 @@ from tfrec.columns import PADDING
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 WHOLE = r"^\s*[-+]?\d+\s*$"
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+FLOATED = r"^(0|-?[1-9][0-9]*)\.0+$"
 LONGEST_ID = 1 << 20
 OUTSIDE = "is a whole number outside of 64 bits: correct it; such ids can be strings"
 NOT_WHOLE = "is no whole number: correct it, or declare the column string"
@@ -48,6 +49,21 @@ def require(right: Any, values: pa.Array, problem: str) -> None:
     wrong = pc.index(right, pa.scalar(False)).as_py()
     if wrong >= 0:
         raise BadValue(wrong, f"'{values[wrong].as_py()}' {problem}")
+
+
+def missing(values: pa.Array, keep_na: bool = False) -> pa.Array:
+    """``(n,)`` bool: where there is null, NaN, no text, or ``NA`` and the like.
+
+    Args:
+        values: Of any type.
+        keep_na: Whether ``NA``, ``NULL`` and the like are text as any other.
+    """
+    values = plain(values)
+    if not is_text(values.type):
+        return pc.is_null(values, nan_is_null=True)
+    words = pa.array(("",) if keep_na else MISSING)
+    there = pc.is_in(pc.utf8_trim_whitespace(values), words)
+    return pc.or_(there, values.is_null())
 
 
 def require_present(values: pa.Array, what: str) -> None:
@@ -196,7 +212,7 @@ def vectors(values: pa.Array, size: int, finite: bool = True) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, size)
 
 
-def ids(values: pa.Array, dtype: str, infer: bool) -> pa.Array:
+def ids(values: pa.Array, dtype: str, infer: bool, keep_na: bool = False) -> pa.Array:
     """``(n,)`` ids: int64 if asked for, or if they are integers and may stay so.
 
     Whole numbers never go through floating point.
@@ -206,7 +222,8 @@ def ids(values: pa.Array, dtype: str, infer: bool) -> pa.Array:
         dtype: ``string`` or ``int64``.
         infer: Whether integers of the file stay integers under ``string``; those of
             types with more than 63 bits become text, and integers again when all of
-            them are short.
+            them are short. ``51.0`` is then what another tool made of the id 51.
+        keep_na: Whether ``NA``, ``NULL`` and the like are ids, and not missing.
 
     Returns:
         string or int64; padding where the value is missing.
@@ -219,6 +236,9 @@ def ids(values: pa.Array, dtype: str, infer: bool) -> pa.Array:
     kind = values.type
     if is_text(kind):
         _require_short(values)
+        values = pc.if_else(missing(values, keep_na), None, values)
+        if infer:
+            values = pc.replace_substring_regex(values, FLOATED, r"\1")
     if dtype == "int64":
         return whole(values).fill_null(PADDING["int64"])
     if pa.types.is_floating(kind):
@@ -282,15 +302,17 @@ def mixed_separators(value: str, separator: str) -> str:
     )
 
 
-def bag(values: pa.Array, separator: str, dtype: str, infer: bool) -> pa.Array:
-    """``(n, any)`` lists of ids; text is cut at the separator.
+def bag(
+    values: pa.Array, separator: str, dtype: str, infer: bool, keep_na: bool = False
+) -> pa.Array:
+    """``(n, any)`` lists of ids; text is cut at the separator, missing text is no id.
 
     Raises:
         BadValue: Neither lists nor text, or an id of the wrong type.
     """
     values = plain(values)
     if is_text(values.type):
-        values = pc.if_else(pc.equal(values, ""), None, values)
+        values = pc.if_else(missing(values, keep_na), None, values)
         values = pc.split_pattern(values, separator)
     elif not pa.types.is_nested(values.type):
         raise BadValue(
@@ -305,7 +327,7 @@ def bag(values: pa.Array, separator: str, dtype: str, infer: bool) -> pa.Array:
     lengths = pc.list_value_length(values).fill_null(0).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     try:
-        flat = ids(pc.list_flatten(values), dtype, infer)
+        flat = ids(pc.list_flatten(values), dtype, infer, keep_na=True)
     except BadValue as error:
         row = int(np.searchsorted(offsets, error.row, side="right")) - 1
         raise BadValue(row, error.problem) from None

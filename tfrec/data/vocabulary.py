@@ -14,6 +14,40 @@ INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 PADDING_ID = -1
 
 
+class Distinct:
+    """Distinct rows of a stream, in the memory of the distinct rows.
+
+    Args:
+        pending: Distinct rows to collect before they are merged.
+    """
+
+    def __init__(self, pending: int = 1 << 20) -> None:
+        self._limit, self._merged = pending, 0
+        self._parts: list[pa.Table] = []
+
+    def add(self, *columns: pa.Array) -> None:
+        """Takes the rows of ``(n,)`` columns."""
+        names = [str(number) for number in range(len(columns))]
+        self._parts.append(pa.table([large(c) for c in columns], names))
+        if sum(map(len, self._parts)) > self._merged + self._limit:
+            self._merge()
+
+    def _merge(self) -> None:
+        table = pa.concat_tables(self._parts)
+        table = table.group_by(table.column_names).aggregate([])
+        self._parts, self._merged = [table], len(table)
+
+    def __len__(self) -> int:
+        if self._parts:
+            self._merge()
+        return self._merged
+
+
+def large(values: pa.Array) -> pa.Array:
+    """The same values, text with room for more than two gigabytes."""
+    return values.cast(pa.large_string()) if pa.types.is_string(values.type) else values
+
+
 class Counter:
     """Counts distinct values of a stream.
 
@@ -38,9 +72,7 @@ class Counter:
             values, counts = pairs.field("values"), pairs.field("counts")
         else:
             counts = pa.array(weights)
-        if isinstance(values, pa.StringArray):
-            values = values.cast(pa.large_string())
-        self._parts.append(pa.table({"value": values, "count": counts}))
+        self._parts.append(pa.table({"value": large(values), "count": counts}))
         if sum(map(len, self._parts)) > self._merged + self._limit:
             self._merge()
 

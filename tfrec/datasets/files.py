@@ -28,6 +28,8 @@ def from_file(
     separator: str = "|",
     time_unit: str = "s",
     time_format: str | None = None,
+    keep_na: bool = False,
+    drop_missing: bool = False,
     history: int | None = 50,
     item_names: str | None = None,
     min_count: int = 1,
@@ -55,6 +57,10 @@ def from_file(
         time_unit: Unit of numeric event times: ``s``, ``ms``, ``us`` or ``ns``.
         time_format: How event times are written when they are neither numbers nor ISO
             8601, in the directives of ``strptime``: ``%d.%m.%Y %H:%M``. They are UTC.
+        keep_na: Whether ``NA``, ``N/A``, ``NULL``, ``None`` and ``nan`` are ids like
+            others. Otherwise they are missing, as empty ones always are.
+        drop_missing: Whether rows without user, item, label or time are left out, where
+            those are named; without it such a row is refused.
         history: Length of the column ``history``, the items that the user took before
             the event; None for no such column. It needs a timestamp.
         item_names: Column with the title of the item, for people to read.
@@ -69,7 +75,8 @@ def from_file(
         ValueError: One sentence that names the file, the value, its line and the cure.
 
     Warns:
-        UserWarning: Some event is of before 1980.
+        UserWarning: A user or an item has several values in a column of its side; rows
+            were left out; some event is of before 1980.
 
     Example:
         >>> data = from_file("ratings.csv", "userId", "movieId", "rating", "timestamp")
@@ -94,6 +101,8 @@ def from_file(
         separator,
         time_unit,
         time_format,
+        keep_na,
+        drop_missing,
     )
     file = open_table(path, format, encoding, names)
     spec, table = read(file, mapping, min_count, max_size, block_bytes)

@@ -10,6 +10,7 @@ from tfrec.data.fitting import Fit, learned
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, TableFile
 from tfrec.data.separators import SeparatorCheck
+from tfrec.data.side_rows import side_rows
 from tfrec.features import FeatureSpec
 
 
@@ -34,14 +35,23 @@ def read(
 
     Raises:
         ValueError: A value does not fit its column; names value, column and line.
+
+    Warns:
+        UserWarning: A user or an item has several values in a column of its side.
     """
     declared = resolve(mapping, file)
     fit, gathered = Fit(mapping, declared, min_count, max_size), Gathered()
-    separators = SeparatorCheck(file, declared, mapping.separator)
-    for block in Converter(file, mapping, declared).blocks(block_bytes):
+    tables = side_rows(declared)
+    converter = Converter(file, mapping, declared)
+    separators = SeparatorCheck(converter, declared, mapping.separator)
+    for block in converter.blocks(block_bytes):
         fit.add(block)
         gathered.add(block)
         separators.add(block)
+        for table in tables:
+            table.add(block)
     spec = learned(fit, file)
     separators.finish(spec)
+    for table in tables:
+        table.say(file.path)
     return spec, gathered.table()

@@ -15,7 +15,7 @@ from tfrec.data.histories import histories
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.prepare import prepare
 from tfrec.data.readers import open_table
-from tfrec.data.tfrecord import load
+from tfrec.data.tfrecord import load, rows
 from tfrec.datasets import from_file
 
 START = 1_400_000_000_000_000  # May 2014
@@ -107,3 +107,7 @@ def test_prepared_events_keep_microseconds(tmp_path):
     assert test.timestamp.tolist() == [START + 2, START + 5]
     assert test.seconds.tolist() == [START // 10**6] * 2
     assert sorted(test.past.timestamp - START) == [0, 1, 3, 4]
+    # What models are given, from memory and from disk, are seconds.
+    (batch,) = rows(tmp_path / "out", "test")
+    assert batch["t"].numpy().tolist() == [START // 10**6] * 2
+    assert test.inputs("t").tolist() == [START // 10**6] * 2

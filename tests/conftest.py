@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -25,6 +26,12 @@ from tfrec.data.interactions import Interactions
 from tfrec.data.timeline import SECOND
 from tfrec.features import Categorical, FeatureSpec, Numeric, Sequence, Text
 from tfrec.serving import FreshProcess
+
+# The same examples in every run, however slow the machine; none are kept on disk.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, database=None
+)
+hypothesis.settings.load_profile("steady")
 
 # Two devices for replicas, which can only be asked for before TensorFlow begins.
 tf.config.set_logical_device_configuration(

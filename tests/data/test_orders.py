@@ -16,6 +16,7 @@ from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.prepare import prepare
 from tfrec.data.readers import open_table
 from tfrec.data.tfrecord import load, rows
+from tfrec.data.views import Positives
 from tfrec.datasets import from_file
 
 START = 1_400_000_000_000_000  # May 2014
@@ -33,7 +34,6 @@ EVENTS = st.lists(
 )
 QUICK = settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
@@ -93,6 +93,20 @@ def test_splits_are_the_same_in_memory_and_streamed(tmp_path, events, form, bloc
             long = (in_order(events, user) for user in range(4))
             last = sorted(own[-1] for own in long if len(own) >= 3)
             assert parts[2].raw("i").tolist() == last
+
+
+def test_a_time_that_is_also_a_number_is_one_in_seconds(tmp_path):
+    path = write(tmp_path / "a.csv", [(0, 7), (0, 5), (1, 6)] * 3, "us")
+    options = {"time_unit": "us", "columns": {"t": "number"}}
+    data = from_file(path, "u", "i", timestamp="t", **options)
+    assert (data.timestamp - START).tolist() == [7, 5, 6] * 3
+    seconds = START // 10**6
+    (batch,) = data.batches(Positives(), 9, shuffle=False)
+    assert batch["t"].numpy().tolist() == [seconds] * 9
+    assert data.queries(data.user, ("t",))["t"].tolist() == [seconds] * 9
+    scaled = {**options, "columns": {"t": "zscore"}}
+    column = from_file(path, "u", "i", timestamp="t", **scaled).spec["t"]
+    assert (column.mean, column.std) == (seconds, 1)
 
 
 def test_prepared_events_keep_microseconds(tmp_path):

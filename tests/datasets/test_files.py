@@ -179,7 +179,7 @@ def test_time_units_and_dates(tmp_path):
         ("u1,10,inf,1000", "line 6, column 'rating': 'inf' is not finite"),
         ("u1,10,4,", "line 6, column 'time': the event time is missing"),
         ("u1,10,4,noon", "line 6, column 'time': 'noon' is no time that can be read"),
-        ("u1,10,1e39,1000", "line 6, column 'rating': '1e39' is too large for a label"),
+        ("u1,10,1e39,1000", r"column 'rating': '1e\+39' is too large for single"),
         (",10,4,1000", "line 6, column 'userId': an id is missing, as in 1 of 5 rows"),
         ("NULL,10,4,1000", "line 6, column 'userId': an id is missing"),
         ("u1,NA,4,1000", "line 6, column 'movieId': an id is missing"),
@@ -190,6 +190,12 @@ def test_values_that_do_not_fit_are_named_with_their_line(ratings, row, message)
     with pytest.raises(ValueError, match=message) as error:
         from_file(ratings, *ROLES)
     assert "\n" not in str(error.value)
+
+
+def test_a_number_that_single_precision_cannot_hold(ratings):
+    ratings.write_text(RATINGS + "u1,10,4,1000,A,Toy,1,-4e38\n")
+    with pytest.raises(ValueError, match=r"column 'hour': '-4e\+38' is too large"):
+        from_file(ratings, *ROLES, columns={"hour": "zscore"})
 
 
 def test_text_among_numbers_and_integers(ratings):

@@ -149,9 +149,7 @@ class Converter:
         if source == self.mapping.label:
             label = convert.numbers(values)
             convert.require_present(label, "label")
-            single = label.cast(pa.float32())
-            convert.require(pc.is_finite(single), values, "is too large for a label")
-            return {source: single}
+            return {source: label.cast(pa.float32())}
         item = self.declared[source]
         return {item.column.name: self._column(item, values)}
 

@@ -1,7 +1,9 @@
 """The splits of :mod:`tfrec.data.split` over a file that does not fit into memory.
 
 A splitter meets every block twice, in the same order: once to find where to cut, once
-to say on which side each row falls. The sides are those of the same split in memory.
+to say on which side each row falls. The sides are those of the same split in memory;
+cuts among more than four million distinct times are rounded, as
+:class:`~tfrec.data.statistics.TimeCounts` says.
 """
 
 from __future__ import annotations

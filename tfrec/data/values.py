@@ -163,7 +163,8 @@ def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
 
     Args:
         values: Numbers or text.
-        finite: Whether to refuse infinity.
+        finite: Whether to refuse infinity, and what is infinite in single precision, in
+            which models compute.
 
     Raises:
         BadValue: Text that is no number, or infinity.
@@ -187,6 +188,8 @@ def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
     result = pc.if_else(pc.is_nan(result), None, result)
     if finite:
         require(pc.is_finite(result).fill_null(True), result, "is not finite")
+        single = pc.is_finite(result.cast(pa.float32(), safe=False)).fill_null(True)
+        require(single, result, "is too large for single precision")
     return result
 
 

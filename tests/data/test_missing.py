@@ -60,6 +60,10 @@ def test_na_is_an_id_when_it_is_kept(tmp_path):
     assert data.raw("i").tolist() == ["None", "2"]
     assert data.raw("city").tolist() == ["NA", "NL"]
     assert data.raw("tags").tolist() == [["NA", "x"], ["NA", ""]]
+    write(path, "NA,None,NA,,", f"NA,2,{START},,")  # there is no time called NA
+    with pytest.warns(UserWarning, match="1 of 2 rows were left out.* 't' in 1"):
+        data = from_file(path, "u", "i", None, "t", keep_na=True, drop_missing=True)
+    assert (data.raw("u").tolist(), data.raw("i").tolist()) == (["NA"], [2])
     path = write(tmp_path / "a.csv", "a,1,1,NA,NA", "b,2,1,NULL,x", "c,2,1,NL,y")
     data = from_file(path, "u", "i", columns=columns)
     assert data.raw("city").tolist() == ["", "", "NL"]

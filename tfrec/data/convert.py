@@ -103,7 +103,7 @@ class Converter:
         for source in self.mapping.roles:
             if source not in batch.schema.names or self._filled(source):
                 continue
-            here = self._absent(batch[source])
+            here = self._absent(source, batch[source])
             if count := int(here.sum()):
                 if not self.mapping.drop_missing:
                     self._refuse_missing(source, row + int(np.argmax(here)))
@@ -125,9 +125,9 @@ class Converter:
             and not item.infer
         )
 
-    def _absent(self, values: pa.Array) -> np.ndarray:
-        found = convert.missing(values, self.mapping.keep_na)
-        return found.to_numpy(zero_copy_only=False)
+    def _absent(self, source: str, values: pa.Array) -> np.ndarray:
+        keep_na = self.mapping.keep_na and self.mapping.roles[source] == "id"
+        return convert.missing(values, keep_na).to_numpy(zero_copy_only=False)
 
     def _refuse_missing(self, source: str, row: int) -> None:
         """Refuses the file for a missing value, with the number of such rows."""
@@ -135,7 +135,7 @@ class Converter:
         count = rows = 0
         for batch in self.file.batches([source], BLOCK_BYTES):
             rows += len(batch)
-            count += int(self._absent(batch[source]).sum())
+            count += int(self._absent(source, batch[source]).sum())
         article = "an" if what == "id" else "the"
         raise ValueError(
             f"{self.file.path} {place}, column '{source}': {article} {what} is "

@@ -113,11 +113,10 @@ def _unpadded(text: pa.Array) -> pa.Array:
 def _temporal(values: pa.Array) -> pa.Array:
     """Arrow times and dates."""
     kind = values.type
-    dated = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-    require(pa.array([dated] * min(len(values), 1)), values, f"is {kind}, not a time")
-    require_present(values, "event time")
     if pa.types.is_date(kind):
         values = values.cast(pa.timestamp("s"))
+    elif not pa.types.is_timestamp(kind):
+        raise BadValue(0, f"it holds {kind}, not times of a day in a year")
     return _in_microseconds(values.cast(pa.int64()), values.type.unit, values)
 
 
@@ -136,15 +135,15 @@ def _since_1970(values: pa.Array, unit: str) -> pa.Array:
     return _in_microseconds(floats, unit, values)
 
 
-def _refuse_days(numbers: np.ndarray) -> None:
+def _refuse_days(seconds: np.ndarray) -> None:
     """Refuses whole numbers that are all days of the calendar, as 20231114."""
-    month, day = numbers // 100 % 100, numbers % 100
-    days = (numbers > 19_000_000) & (numbers < 21_000_000)
+    month, day = seconds // 100 % 100, seconds % 100
+    days = (seconds > 19_000_000) & (seconds < 21_000_000)
     days &= (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
-    if len(numbers) and days.all():
+    if len(seconds) and days.all():
         raise BadValue(
             0,
-            f"'{numbers[0]}' is a day, or {numbers[0]:,} seconds after 1970 began: "
+            f"'{seconds[0]}' is a day, or {seconds[0]:,} seconds after 1970 began: "
             "pass time_format (--time-format) '%Y%m%d' if it is a day",
         )
 

@@ -149,6 +149,24 @@ def test_the_sampler_of_events_knows_their_positives_and_counts(data):
     assert sampler_of(data, avoid_known=False).known is None
 
 
+@pytest.mark.parametrize("part", [1, 2])
+def test_held_out_events_draw_as_training_does(data, part):
+    """No item that the user took before, and by the popularity in training."""
+    held_out = data.split()[part]
+    sampler = sampler_of(held_out, alpha=1.0)
+    users = tf.repeat(tf.constant(held_out.user), 20)
+    drawn = sampler.draw(users, tf.constant([0, 0])).numpy()
+    keys = users.numpy().astype(np.int64) * data.spec.item_column.size + drawn
+    assert not np.isin(keys, held_out.train.known).any()
+    assert not np.isin(keys, held_out.past.known).any()
+    assert not np.isin(keys, held_out.known).any()
+    np.testing.assert_allclose(
+        sampler.probability(tf.constant(data.item)),
+        held_out.train.item_counts[data.item] / len(held_out.train),
+        rtol=1e-5,
+    )
+
+
 def test_unknown_users_who_have_together_taken_everything_are_no_obstacle(data):
     """They share one index, of which positives say nothing."""
     everything = np.arange(data.spec.item_column.first, data.spec.item_column.size)

@@ -149,12 +149,13 @@ def as_numpy(dataset):
     return [tf.nest.map_structure(lambda t: t.numpy(), batch) for batch in dataset]
 
 
-def test_batches_from_disk_are_those_from_memory(prepared, memory):
-    records = tfrecord.open(prepared.directory)
-    train, _, _ = memory.split()
+@pytest.mark.parametrize("part", tfrecord.PARTS)
+def test_batches_from_disk_are_those_from_memory(prepared, memory, part):
+    records = tfrecord.open(prepared.directory, part)
+    events = memory.split()[tfrecord.PARTS.index(part)]
     for view in (Pairs(), Pairs(negatives=2, alpha=0.5)):
         disk = as_numpy(records.batches(view, 256, shuffle=False, seed=1))
-        ram = as_numpy(train.batches(view, 256, shuffle=False, seed=1))
+        ram = as_numpy(events.batches(view, 256, shuffle=False, seed=1))
         assert len(disk) == len(ram)
         for (features, target), (others, wanted) in zip(disk, ram, strict=True):
             assert set(features) == set(others)
@@ -173,6 +174,15 @@ def test_records_know_popularity_and_history(prepared, memory):
     np.testing.assert_array_equal(
         records.timeline.latest(users, 9), train.timeline.latest(users, 9)
     )
+
+
+def test_held_out_records_know_their_past(prepared, memory):
+    assert tfrecord.open(prepared.directory).past is None
+    for part, events in zip(tfrecord.PARTS[1:], memory.split()[1:], strict=True):
+        records = tfrecord.open(prepared.directory, part)
+        np.testing.assert_array_equal(records.past.known, events.past.known)
+        np.testing.assert_array_equal(records.train.known, events.train.known)
+        assert len(records.past) == len(events.past)
 
 
 def test_shuffled_epochs_differ_and_are_seeded(prepared):

@@ -258,7 +258,7 @@ class Interactions:
             ``past`` (of these events themselves when there is no past). Event columns
             (context) take their value at the user's latest such event.
         """
-        known = self.past or self
+        known = self if self.past is None else self.past
         result: Columns = {}
         for name in names:
             column = self.spec[name]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import tensorflow as tf
 
 from tfrec.data.alias import AliasTable
 from tfrec.data.key_set import KeySet
-
-if TYPE_CHECKING:
-    from tfrec.data.pipeline import Source
+from tfrec.data.pipeline import Source, taken_so_far, training_counts
 
 MAX_ROUNDS = 100
 
@@ -141,20 +137,24 @@ def sampler_of(
 ) -> NegativeSampler:
     """The negative sampler over a source's item vocabulary.
 
+    Held-out events draw as training does: by the popularity in training, and no item
+    that the user took in training.
+
     Args:
         source: The events.
-        alpha: Exponent of the popularity; None for uniform.
-        avoid_known: Whether known positives of a known user are never drawn.
+        alpha: Exponent of the popularity in training; None for uniform.
+        avoid_known: Whether items that a known user took in the events, or in their
+            past, are never drawn.
     """
     user, column = source.spec.user_column, source.spec.item_column
-    known = source.known if avoid_known else None
+    known = taken_so_far(source) if avoid_known else None
     if known is not None and user.hash_bins is None:
         # Unknown users share an index, and together they may have taken everything.
         known = known[known >= user.first * column.size]
     return NegativeSampler(
         column.first if column.hash_bins is None else column.size,
         column.size,
-        source.item_counts if alpha is not None else None,
+        training_counts(source) if alpha is not None else None,
         alpha,
         known,
     )

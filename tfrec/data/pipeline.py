@@ -41,6 +41,14 @@ class Source(Protocol):
         """Item-side columns by item index."""
 
     @property
+    def past(self) -> Source | None:
+        """Everything known before these events."""
+
+    @property
+    def train(self) -> Source | None:
+        """What models learn from, when these events are held out."""
+
+    @property
     def item_counts(self) -> np.ndarray:
         """``(item table rows,)`` int64 number of events of each item index."""
 
@@ -56,6 +64,25 @@ class Source(Protocol):
         A block is ``{column name: (block, ...)}``, as models are given it: indices,
         numbers, and the timestamp as int64 seconds since 1970.
         """
+
+
+def taken_so_far(source: Source) -> np.ndarray:
+    """Sorted int64 keys ``user * item table rows + item`` of what users have taken.
+
+    In the events and before them: what was taken in training is no negative of a
+    held-out event either.
+    """
+    if source.past is None:
+        return source.known
+    return np.union1d(source.past.known, source.known)
+
+
+def training_counts(source: Source) -> np.ndarray:
+    """``(item table rows,)`` int64 training events of each item index.
+
+    Those of the events themselves when they are not held out.
+    """
+    return (source if source.train is None else source.train).item_counts
 
 
 def seeded_epochs(

@@ -32,13 +32,15 @@ class Records:
 
     Attributes:
         directory: The prepared directory.
-        part: ``train``, ``valid`` or ``test``.
+        part: ``train``, ``valid`` or ``test``, or several with a comma.
         spec: The columns.
         files: Shards in order.
         rows: Events.
         stored: Columns that the records hold.
         users: User-side columns by user index.
         items: Item-side columns by item index.
+        past: Everything known before these events: the parts before this one.
+        train: The training part, when this is another.
     """
 
     directory: Path
@@ -49,6 +51,8 @@ class Records:
     stored: tuple[str, ...]
     users: Columns
     items: Columns
+    past: Records | None = None
+    train: Records | None = None
 
     def __len__(self) -> int:
         return self.rows

@@ -37,7 +37,8 @@ def open(directory: str | Path, part: str = "train") -> Records:
 
     Args:
         directory: What :func:`tfrec.data.prepare.prepare` wrote.
-        part: ``train``, ``valid`` or ``test``.
+        part: ``train``, ``valid`` or ``test``. The last two have a ``past``, as in
+            memory.
 
     Raises:
         ValueError: No prepared directory, another schema, an unknown part, or a shard
@@ -48,27 +49,36 @@ def open(directory: str | Path, part: str = "train") -> Records:
         raise ValueError(f"part '{part}' is unknown; {did_you_mean(part, PARTS)}")
     meta = read_meta(directory)
     spec = FeatureSpec.from_json((directory / "spec.json").read_text("utf8"))
-    files = []
-    for shard in meta["parts"][part]["shards"]:
-        path = directory / shard["file"]
-        size = path.stat().st_size if path.is_file() else None
-        if size != shard["bytes"]:
-            found = "is missing" if size is None else f"has {size}"
-            raise ValueError(
-                f"{path} {found} instead of {shard['bytes']} bytes, so it was cut off "
-                "or changed: prepare the data again."
-            )
-        files.append(str(path))
-    return Records(
-        directory,
-        part,
-        spec,
-        tuple(files),
-        meta["parts"][part]["rows"],
-        tuple(meta["columns"]),
-        _side(directory / "users.parquet", spec, spec.user),
-        _side(directory / "items.parquet", spec, spec.item),
-    )
+    users = _side(directory / "users.parquet", spec, spec.user)
+    items = _side(directory / "items.parquet", spec, spec.item)
+
+    def records(*parts: str) -> Records:
+        files = [
+            _whole(directory, s) for p in parts for s in meta["parts"][p]["shards"]
+        ]
+        rows = sum(meta["parts"][p]["rows"] for p in parts)
+        stored = tuple(meta["columns"])
+        name = ", ".join(parts)
+        return Records(directory, name, spec, tuple(files), rows, stored, users, items)
+
+    if part == "train":
+        return records("train")
+    train = records("train")
+    past = train if part == "valid" else records("train", "valid")
+    return dataclasses.replace(records(part), past=past, train=train)
+
+
+def _whole(directory: Path, shard: dict[str, Any]) -> str:
+    """Path of a shard that has all its bytes."""
+    path = directory / shard["file"]
+    size = path.stat().st_size if path.is_file() else None
+    if size != shard["bytes"]:
+        found = "is missing" if size is None else f"has {size}"
+        raise ValueError(
+            f"{path} {found} instead of {shard['bytes']} bytes, so it was cut off "
+            "or changed: prepare the data again."
+        )
+    return str(path)
 
 
 def read_meta(directory: Path) -> dict[str, Any]:

@@ -10,7 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
-from tfrec.data.pipeline import Source, Tensors, check_events, finish
+from tfrec.data.pipeline import (
+    Source,
+    Tensors,
+    check_events,
+    finish,
+    training_counts,
+)
 from tfrec.data.views import View
 
 
@@ -126,7 +132,8 @@ class Windows(View):
         )
         lengths = np.diff(line.start)
         users = tf.constant(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
-        share = source.item_counts / len(source)
+        counts = training_counts(source)
+        share = counts / counts.sum()
         chance = np.sqrt(self.subsample / np.maximum(share, 1e-12))
         keep = tf.constant(np.minimum(chance, 1.0).astype(np.float32))
 

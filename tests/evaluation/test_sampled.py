@@ -24,8 +24,9 @@ def asked(tiny):
 
 def test_by_hand(asked, tiny_model):
     # Scores fall from a to f: b is 1st of b d e, c is 2nd of c a f, f is last of f c d.
+    # ann took a before.
     stored = indices(asked, ["de", "af", "cd", "bc"])
-    protocol = SampledNegatives(k=(1, 2, 3), candidates=stored)
+    protocol = SampledNegatives(k=(1, 2, 3), candidates=stored, exclude_seen=False)
     result = Evaluator(asked, protocol).evaluate(tiny_model)
     assert list(result.per_user["hit_rate@1"]) == [1, 0, 0]
     assert list(result.per_user["hit_rate@2"]) == [1, 1, 0]
@@ -39,18 +40,29 @@ def test_by_hand(asked, tiny_model):
     assert result.left_out == {"user cold": 1}
 
 
+def test_what_the_user_took_is_not_ranked(asked, tiny_model):
+    # ann took a before, and takes b and c; bob took a and b before.
+    stored = indices(asked, ["cd", "ab", "ab", "bc"])
+    for exclude_seen, ranks in ((True, [1, 1, 1]), (False, [1, 3, 3])):
+        protocol = SampledNegatives(3, stored, exclude_seen=exclude_seen)
+        result = Evaluator(asked, protocol).evaluate(tiny_model)
+        np.testing.assert_allclose(result.per_user["mrr@3"], 1 / np.array(ranks))
+    assert "stored, seen ones ranked too" in result.protocol
+
+
 def test_own_item_among_the_candidates_is_ranked_once(asked, tiny_model):
     # ann is asked for b and the stored candidates hold b: it is still 1st.
     stored = indices(asked, ["be", "af", "cd", "bc"])
     result = Evaluator(asked, SampledNegatives(1, stored)).evaluate(tiny_model)
-    assert list(result.per_user["hit_rate@1"]) == [1, 0, 0]
+    assert list(result.per_user["hit_rate@1"]) == [1, 1, 0]  # ann took a
 
 
 def test_an_event_that_is_left_out_takes_its_candidates_with_it(tiny, tiny_model):
     # cat is cold. ann is asked for b among a c, where it is second, bob for f, last.
     asked = tiny.take(np.array([4, 0, 3]))
     stored = indices(asked, ["de", "ac", "ab"])
-    result = Evaluator(asked, SampledNegatives(3, stored)).evaluate(tiny_model)
+    protocol = SampledNegatives(3, stored, exclude_seen=False)
+    result = Evaluator(asked, protocol).evaluate(tiny_model)
     np.testing.assert_allclose(result.per_user["mrr@3"], [1 / 2, 1 / 3])
 
 
@@ -62,10 +74,17 @@ def test_watch_time_is_mispredicted_where_another_item_comes_first(asked, tiny_m
         asked, spec=spec, columns={**asked.columns, "minutes": minutes}
     )
     protocol = SampledNegatives(
-        1, indices(asked, ["de", "af", "cd", "bc"]), watch_time=True
+        1,
+        indices(asked, ["de", "af", "cd", "bc"]),
+        watch_time=True,
+        exclude_seen=False,
     )
     result = Evaluator(timed, protocol).evaluate(tiny_model)
     assert result["weighted_loss"] == pytest.approx(10 / 16)
+    # Without a, which ann took before, c has one other and loses to none.
+    fewer = dataclasses.replace(protocol, exclude_seen=True)
+    result = Evaluator(timed, fewer).evaluate(tiny_model)
+    assert result["weighted_loss"] == pytest.approx(6 / (1 * 2 + 4 * 1 + 3 * 2))
     idle = dataclasses.replace(timed, columns={**timed.columns, "minutes": minutes * 0})
     with pytest.raises(ValueError, match="watch time of the events is negative or all"):
         Evaluator(idle, protocol).evaluate(tiny_model)
@@ -76,7 +95,7 @@ def test_results_are_labelled(asked, tiny_model):
     result = Evaluator(asked, SampledNegatives(1, stored)).evaluate(tiny_model)
     assert result.sampled
     assert result.to_dict()["sampled"] is True
-    assert result.protocol.startswith("SAMPLED: each item among 2 negatives (stored)")
+    assert result.protocol.startswith("SAMPLED: each item among 2 negatives (stored, ")
     assert "seed 3" in SampledNegatives(1, seed=3).describe()
 
 

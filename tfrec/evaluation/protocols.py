@@ -158,6 +158,9 @@ class SampledNegatives(Ranking):
 
     Attributes:
         k: Cutoff, or several.
+        exclude_seen: Whether stored candidates that the user has taken before, or takes
+            in this data, are left unranked, as they are never drawn. The event's own
+            item is ranked in any case.
         candidates: ``(events, negatives)`` int32 item indices, stored with the data;
             None to draw them.
         negatives: How many to draw for each event: uniformly, different from each
@@ -173,6 +176,7 @@ class SampledNegatives(Ranking):
     negatives: int = 99
     seed: int = 0
     watch_time: bool = False
+    exclude_seen: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -193,7 +197,10 @@ class SampledNegatives(Ranking):
 
     def describe(self) -> str:
         """One line for the caption of a table."""
-        origin = f"drawn with seed {self.seed}" if self.candidates is None else "stored"
+        origin = f"drawn with seed {self.seed}"
+        if self.candidates is not None:
+            seen = "seen ones left out" if self.exclude_seen else "seen ones ranked too"
+            origin = f"stored, {seen}"
         return (
             f"SAMPLED: each item among {self.negatives} negatives ({origin}); "
             "not comparable with a full ranking"

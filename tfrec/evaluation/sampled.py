@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfrec.data.pipeline import taken_so_far
 from tfrec.evaluation.full import past_of, warm
 from tfrec.evaluation.pairs import Columns, Scorer, pair_features
 from tfrec.evaluation.protocols import SampledNegatives
@@ -34,7 +35,8 @@ def draw(data: Interactions, rows: np.ndarray, negatives: int, seed: int) -> np.
         ValueError: A user has taken so many items that too few are left.
     """
     column, users = data.spec.item_column, data.user[rows].astype(np.int64)
-    taken = np.union1d(past_of(data).known, data.known)
+    past_of(data)  # which says what was taken before
+    taken = taken_so_far(data)
     in_catalogue = taken[taken % column.size >= column.first]
     bounds = np.arange(data.spec.user_column.size + 1) * column.size
     left = column.size - column.first - np.diff(np.searchsorted(in_catalogue, bounds))
@@ -79,12 +81,15 @@ class Asked:
     Attributes:
         rows: ``(n,)`` events.
         items: ``(n, 1 + negatives)`` int32 item indices, the event's own first.
+        ranked: ``(n, negatives)`` bool, which candidates the event's item is ranked
+            among.
         cold_users: Users left out because nothing was known of them.
         left_out: Events left out, by reason.
     """
 
     rows: np.ndarray
     items: np.ndarray
+    ranked: np.ndarray
     cold_users: int
     left_out: dict[str, int]
 
@@ -123,9 +128,16 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
         )
     else:
         candidates = stored[rows]
+    own = data.item[rows][:, None]
+    # Some published candidates hold the event's own item, which is ranked once.
+    ranked = candidates != own
+    if protocol.exclude_seen:
+        keys = data.user[rows][:, None].astype(np.int64) * column.size + candidates
+        ranked &= ~np.isin(keys, taken_so_far(data))
     return Asked(
         rows,
-        np.concatenate([data.item[rows][:, None], candidates], axis=1),
+        np.concatenate([own, candidates], axis=1),
+        ranked,
         len(np.unique(data.user[known_item & ~known_user])),
         {reason: n for reason, n in left_out.items() if n},
     )
@@ -161,14 +173,13 @@ def evaluate(
             f"{name} gives {int(np.sum(~np.isfinite(scores)))} pairs no finite score: "
             "has training diverged? Lower the learning rate."
         )
-    # Some published candidates hold the event's own item, which is ranked once.
-    others = asked.items[:, 1:] != asked.items[:, :1]
-    before = np.sum((scores[:, 1:] >= scores[:, :1]) & others, axis=1)
+    before = np.sum((scores[:, 1:] >= scores[:, :1]) & asked.ranked, axis=1)
     per_user = one_relevant(before, protocol.cutoffs)
     values, errors = summarise(per_user)
     if protocol.watch_time:
         amounts = data.label[asked.rows]
-        values["weighted_loss"] = weighted_per_user_loss(before, width - 1, amounts)
+        negatives = asked.ranked.sum(axis=1)
+        values["weighted_loss"] = weighted_per_user_loss(before, negatives, amounts)
         errors["weighted_loss"] = math.nan
     return Result(
         model=name,

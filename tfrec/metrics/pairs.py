@@ -190,7 +190,7 @@ def mae(labels: Array, predictions: Array) -> float:
     return float(np.mean(np.abs(labels - predictions)))
 
 
-def weighted_per_user_loss(before: Array, negatives: int, watch_time: Array) -> float:
+def weighted_per_user_loss(before: Array, negatives: Array, watch_time: Array) -> float:
     """Mispredicted watch time as a share of all watch time over impression pairs.
 
     Covington et al. 2016, section 4.3: of a watched and an unwatched impression of one
@@ -199,7 +199,7 @@ def weighted_per_user_loss(before: Array, negatives: int, watch_time: Array) -> 
     Args:
         before: ``(n,)`` unwatched impressions with a score as high as that of the
             watched impression, or higher.
-        negatives: Unwatched impressions beside each watched one.
+        negatives: ``(n,)`` unwatched impressions beside each watched one.
         watch_time: ``(n,)`` watch time of the watched impressions, in any unit.
 
     Raises:
@@ -211,4 +211,4 @@ def weighted_per_user_loss(before: Array, negatives: int, watch_time: Array) -> 
             "the watch time of the events is negative or all zero: name the column of "
             "the amount as the label."
         )
-    return float(np.sum(watch_time * before) / (negatives * watch_time.sum()))
+    return float(np.sum(watch_time * before) / np.sum(watch_time * negatives))

@@ -1,9 +1,12 @@
 """Metrics against fractions worked out by hand, scikit-learn, and brute force."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tfrec import metrics
 
@@ -89,6 +92,89 @@ def test_ranking_refusals(name):
         metric(HITS, np.array([1, 0, 1]), 2)
     with pytest.raises(ValueError, match="do not fit"):
         metric(HITS, RELEVANT[:2], 2)
+
+
+def one_order(relevant, order, k):
+    """Metrics of one ranking, in loops."""
+    found = [rank for rank, item in enumerate(order[:k], 1) if item in relevant]
+    best = range(1, min(k, len(relevant)) + 1)
+    return {
+        "recall": len(found) / len(relevant),
+        "precision": len(found) / k,
+        "hit_rate": float(bool(found)),
+        "ndcg": sum(1 / log2(r + 1) for r in found)
+        / sum(1 / log2(r + 1) for r in best),
+        "mrr": 1 / found[0] if found else 0.0,
+        "map": sum(n / r for n, r in enumerate(found, 1)) / len(best),
+    }
+
+
+def mean_of_all_orders(scores, relevant, k):
+    """The mean of metrics over all orders of the items in which scores fall."""
+    orders = [
+        order
+        for order in itertools.permutations(range(len(scores)))
+        if all(scores[a] >= scores[b] for a, b in itertools.pairwise(order))
+    ]
+    each = [one_order(relevant, order, k) for order in orders]
+    return {name: np.mean([values[name] for values in each]) for name in each[0]}
+
+
+scored = st.lists(st.integers(0, 3), min_size=1, max_size=6)
+
+
+@given(data=st.data(), scores=scored)
+@settings(max_examples=60, deadline=None)
+def test_a_tie_has_the_mean_of_all_its_orders(data, scores):
+    """Also where the list ends within the tie: k and depth are drawn."""
+    items = range(len(scores))
+    relevant = data.draw(st.sets(st.sampled_from(items), min_size=1))
+    depth = data.draw(st.integers(1, len(scores)))
+    k = data.draw(st.integers(1, depth))
+    listed = sorted(scores, reverse=True)[:depth]
+    tied = np.array([[scores.count(score) for score in listed]])
+    hits = np.array([[sum(scores[i] == s for i in relevant) for s in listed]])
+    expected = mean_of_all_orders(scores, relevant, k)
+    for name, metric in metrics.RANKING.items():
+        (found,) = metric(hits, np.array([len(relevant)]), k, tied)
+        assert found == pytest.approx(expected[name], abs=1e-12), name
+
+
+def test_a_tie_by_hand():
+    # Three tied items, one of them relevant, of which two ranks are in the list.
+    hits, tied, one = np.array([[1, 1]]), np.array([[3, 3]]), np.array([1])
+    by_name = {n: f(hits, one, 2, tied)[0] for n, f in metrics.RANKING.items()}
+    assert by_name["hit_rate"] == pytest.approx(2 / 3)
+    assert by_name["mrr"] == by_name["map"] == pytest.approx((1 + 1 / 2) / 3)
+    assert by_name["ndcg"] == pytest.approx((1 + 1 / log2(3)) / 3)
+    # Two of three are relevant: the first of them is on rank 1 in two of three orders.
+    two = metrics.mrr(2 * hits, np.array([2]), 2, tied)[0]
+    assert two == pytest.approx(2 / 3 + 1 / 3 * 1 / 2)
+
+
+@given(scores=scored.filter(lambda s: len(s) > 1), labels=st.data())
+@settings(max_examples=60, deadline=None)
+def test_auc_of_ties_has_the_mean_of_all_their_orders(scores, labels):
+    flags = st.lists(st.booleans(), min_size=len(scores), max_size=len(scores))
+    positive = labels.draw(flags.filter(lambda f: 0 < sum(f) < len(f)))
+    orders = [
+        [positive[i] for i in order]
+        for order in itertools.permutations(range(len(scores)))
+        if all(scores[a] >= scores[b] for a, b in itertools.pairwise(order))
+    ]
+    pairs = sum(positive) * (len(positive) - sum(positive))
+    each = [
+        sum(p and not q for p, q in itertools.combinations(order, 2)) / pairs
+        for order in orders
+    ]
+    assert metrics.auc(positive, scores) == pytest.approx(np.mean(each), abs=1e-12)
+    values, _ = metrics.group_auc(positive, scores, np.zeros(len(scores)))
+    assert values[0] == pytest.approx(np.mean(each), abs=1e-12)
+
+
+def test_more_relevant_items_than_tied_are_refused():
+    with pytest.raises(ValueError, match="2 of the 1 items on rank 2 of user 0"):
+        metrics.recall([[1, 2]], [2], 1)
 
 
 def test_auc_by_hand():

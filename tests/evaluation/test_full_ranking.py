@@ -1,14 +1,18 @@
 """Full ranking: by hand, against brute force, and in blocks of any size."""
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tfrec import metrics
-from tfrec.evaluation import Evaluator, FullRanking
-from tfrec.evaluation.ranking import WORKERS, Ranker, Seen, block_rows, hits
+from tfrec.evaluation import Evaluator, FullRanking, Report
+from tfrec.evaluation.ranking import WORKERS, ItemsOfUsers, Ranker, block_rows, hits
 from tfrec.models import registry
 
 
@@ -83,8 +87,14 @@ def test_some_items_alone_can_be_ranked(tiny, tiny_model):
         FullRanking(k=5, among=among)
 
 
+@pytest.fixture(scope="module")
+def tied_model(tiny, from_scores):
+    """Keeps its graph, whatever scores it is given."""
+    return from_scores(tiny, np.zeros((4, 6)))
+
+
 def brute_force(data, matrix, k):
-    """Recall and NDCG with a loop and a sort."""
+    """Recall and NDCG with loops and a sort: means over the ranks of tied items."""
     first_user, first_item = data.spec.user_column.first, data.spec.item_column.first
     recalls, ndcgs, lists = [], [], []
     for user in np.unique(data.user):
@@ -94,13 +104,18 @@ def brute_force(data, matrix, k):
             continue
         order = np.argsort(-matrix[user - first_user], kind="stable") + first_item
         ranked = [item for item in order if item not in seen][:k]
-        found = [rank for rank, item in enumerate(ranked, 1) if item in relevant]
+        found, gain = 0.0, 0.0
+        for item in relevant:
+            scores = matrix[user - first_user]
+            others = [scores[i - first_item] for i in order if i not in seen]
+            own = scores[item - first_item]
+            above, n = sum(s > own for s in others), sum(s == own for s in others)
+            ranks = [rank for rank in range(above + 1, above + n + 1) if rank <= k]
+            found += len(ranks) / n
+            gain += sum(1 / math.log2(rank + 1) for rank in ranks) / n
         ideal = range(1, min(k, len(relevant)) + 1)
-        recalls.append(len(found) / len(relevant))
-        ndcgs.append(
-            sum(1 / math.log2(r + 1) for r in found)
-            / sum(1 / math.log2(r + 1) for r in ideal)
-        )
+        recalls.append(found / len(relevant))
+        ndcgs.append(gain / sum(1 / math.log2(r + 1) for r in ideal))
         lists.append(ranked)
     return np.array(recalls), np.array(ndcgs), lists
 
@@ -119,8 +134,56 @@ def test_brute_force(world, from_scores, ties, k):
     assert result[f"coverage@{k}"] == len({i for row in lists for i in row}) / 50
 
 
+# Scores of bob (row 1) in the tiny world, whose past holds two of the six items.
+@given(
+    scores=st.lists(st.integers(0, 2), min_size=6, max_size=6),
+    asked=st.sets(st.sampled_from("cdef"), min_size=1),
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_ties_have_the_mean_of_all_their_orders(tiny, tied_model, k, scores, asked):
+    """A model of equal weights is measured with every order of equal scores."""
+    model = tied_model.give(np.tile(scores, (4, 1)))
+    item = tiny.spec.encode("item_id", np.array(sorted(asked), object))
+    test = tiny.take(np.full(len(item), 3))
+    test.columns["item_id"][:] = item
+    result = Evaluator(test, FullRanking(k)).evaluate(model)
+    relevant = set(item - tiny.spec.item_column.first)
+    orders = [
+        order
+        for order in itertools.permutations([2, 3, 4, 5])  # a and b were taken
+        if all(scores[a] >= scores[b] for a, b in itertools.pairwise(order))
+    ]
+    found = np.array([[column in relevant for column in order] for order in orders])
+    found = np.pad(found, [(0, 0), (0, 2)])[:, :k]
+    count = np.full(len(orders), len(relevant))
+    for name, metric in metrics.RANKING.items():
+        expected = metric(found, count, k).mean()
+        assert result[f"{name}@{k}"] == pytest.approx(expected, abs=1e-7), name
+    tied = [scores[2:].count(s) > 1 for s in sorted(scores[2:], reverse=True)][:k]
+    assert result.tied == pytest.approx(np.mean(tied))
+
+
+def test_a_model_that_knows_nothing_finds_what_chance_finds(world, from_scores):
+    """Whatever the order of the vocabulary, which is that of popularity in files."""
+    result = Evaluator(world, FullRanking(k=5)).evaluate(
+        from_scores(world, np.zeros((60, 50)))
+    )
+    taken = [len(set(world.past.item[world.past.user == u])) for u in result.user]
+    expected = 5 / (50 - np.array(taken))
+    np.testing.assert_allclose(result.per_user["recall@5"], expected)
+    assert result.tied == 1
+    assert "FromScores 100.0%" in Report((replace(result, model="FromScores"),)).caption
+
+
 def test_block_size_changes_nothing(world, from_scores):
-    model = from_scores(world, np.random.default_rng(0).normal(size=(60, 50)))
+    matrix = np.random.default_rng(0).normal(size=(60, 50))
+    matrix[::2] = matrix[::2].round()
+    model = from_scores(world, matrix)
     row = 4 * 50 * WORKERS  # bytes of the scores of one user in every worker
     all_at_once = Evaluator(world, FullRanking(k=5)).evaluate(model)
     for memory in (1, row, 7 * row, 60 * row):
@@ -159,7 +222,7 @@ def test_seen_items_are_never_ranked():
     matrix = rng.normal(size=(30, 200)).astype(np.float32)
     lengths = rng.integers(0, 200, 30)
     lengths[3] = 200  # nothing is left for this user
-    seen = Seen(
+    seen = ItemsOfUsers(
         np.concatenate([[0], np.cumsum(lengths)]),
         np.concatenate([rng.choice(200, n, False) for n in lengths]).astype(np.int32),
     )
@@ -174,7 +237,9 @@ def test_seen_items_are_never_ranked():
 
 
 def test_seen_items_are_those_of_any_users_in_any_order():
-    seen = Seen(np.array([0, 2, 2, 5, 6]), np.array([4, 1, 0, 3, 2, 9], np.int32))
+    seen = ItemsOfUsers(
+        np.array([0, 2, 2, 5, 6]), np.array([4, 1, 0, 3, 2, 9], np.int32)
+    )
     rows, columns = seen.pairs(np.array([3, 0, 1, 2])).T.tolist()
     assert (rows, columns) == ([0, 1, 1, 3, 3, 3], [9, 4, 1, 0, 3, 2])
     rows, columns = seen.pairs(np.array([0, 2])).T.tolist()
@@ -190,7 +255,7 @@ def test_an_empty_place_is_no_hit():
 
 
 def test_seen_is_the_past(tiny):
-    seen = Seen.of(tiny.past)
+    seen = ItemsOfUsers.of(tiny.past)
     users = tiny.spec.encode("user_id", np.array(["bob", "cat", "ann"], object))
     pairs = [(0, 0), (0, 1), (2, 0)]  # a and b of bob, nothing of cat, a of ann
     np.testing.assert_array_equal(seen.pairs(users), pairs)
@@ -238,7 +303,7 @@ def test_lists_are_those_that_users_are_recommended(data, name):
         users,
         lambda u: valid.queries(u, model.query_columns),
         model.catalogue_state(),
-        Seen.of(valid.past),
+        ItemsOfUsers.of(valid.past),
     )
     raw = train.spec.decode("user_id", users)
     expected = model.recommend({"user_id": raw}, k=10)

@@ -41,11 +41,15 @@ def test_popularity_stays_as_it_was(parts):
     result = Evaluator(test, InTurn(k=5)).evaluate(model)
     counts = train.item_counts[train.spec.item_column.first :]
     own = counts[test.item - train.spec.item_column.first]
-    place = np.array([np.sum(counts >= count) - 1 for count in own])
+    ranks = [
+        np.arange(np.sum(counts > count), np.sum(counts >= count)) + 1 for count in own
+    ]
     assert result.events == len(test)
-    assert result["hit_rate@5"] == pytest.approx(np.mean(place < 5))
-    expected = np.where(place < 5, 1 / (place + 1), 0).mean()
-    assert result["mrr@5"] == pytest.approx(expected)
+    hit = np.mean([np.mean(places <= 5) for places in ranks])
+    assert result["hit_rate@5"] == pytest.approx(hit)
+    reciprocal = [np.mean((places <= 5) / places) for places in ranks]
+    assert result["mrr@5"] == pytest.approx(np.mean(reciprocal))
+    assert result.tied == pytest.approx(np.mean([len(p) > 1 for p in ranks]))
     first = len(train) + len(valid)
     rows = zip(test.user, test.seconds, first + np.arange(len(test)), strict=True)
     waited, mean = gaps(parts, rows)

@@ -71,10 +71,12 @@ def test_events_in_full_by_hand(tiny, tiny_model):
     assert result.events == 5
 
 
-def test_a_tie_of_an_event_is_lost(tiny, from_scores):
+def test_a_tie_of_an_event_has_the_mean_of_its_ranks(tiny, from_scores):
     asked, model = tiny.take(np.array([0, 3])), from_scores(tiny, np.ones((4, 6)))
     result = Evaluator(asked, EventRanking(k=6)).evaluate(model)
-    np.testing.assert_allclose(result.per_user["mrr@6"], [1 / 6, 1 / 6])
+    expected = np.mean(1 / np.arange(1, 7))
+    np.testing.assert_allclose(result.per_user["mrr@6"], [expected, expected])
+    assert result.tied == 1
 
 
 def test_events_of_a_diverged_model(tiny, from_scores):

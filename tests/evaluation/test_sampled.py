@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from tfrec.evaluation import Evaluator, SampledNegatives
+from tfrec.evaluation import Evaluator, EventRanking, FullRanking, SampledNegatives
 from tfrec.evaluation.sampled import draw
 
 
@@ -99,10 +99,45 @@ def test_results_are_labelled(asked, tiny_model):
     assert "seed 3" in SampledNegatives(1, seed=3).describe()
 
 
-def test_a_constant_model_finds_nothing(asked, from_scores):
+def test_a_constant_model_finds_what_chance_finds(asked, from_scores):
     model = from_scores(asked, np.zeros((4, 6)))
-    protocol = SampledNegatives(k=2, negatives=2)
-    assert Evaluator(asked, protocol).evaluate(model)["hit_rate@2"] == 0
+    for stored in (None, indices(asked, ["de", "ef", "cd", "bc"])):
+        protocol = SampledNegatives(k=2, negatives=2, candidates=stored)
+        result = Evaluator(asked, protocol).evaluate(model)
+        assert result["hit_rate@2"] == pytest.approx(2 / 3)
+        assert result["mrr@2"] == pytest.approx((1 + 1 / 2) / 3)
+        assert result.tied == 1
+
+
+def test_a_tie_is_one_half_of_mispredicted_watch_time(asked, from_scores):
+    spec = dataclasses.replace(asked.spec, label="minutes")
+    minutes = np.array([1, 4, 3, 9], np.float32)
+    timed = dataclasses.replace(
+        asked, spec=spec, columns={**asked.columns, "minutes": minutes}
+    )
+    protocol = SampledNegatives(k=1, negatives=2, watch_time=True)
+    result = Evaluator(timed, protocol).evaluate(from_scores(timed, np.zeros((4, 6))))
+    assert result["weighted_loss"] == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_protocols_agree_on_ties(world, from_scores, k):
+    """Each event alone, in full and among all that the user did not take."""
+    model = from_scores(world, np.random.default_rng(k).integers(0, 3, (60, 50)))
+    keys = world.user.astype(np.int64) * world.spec.item_column.size + world.item
+    new = np.isin(world.user, world.past.user) & ~np.isin(keys, world.past.known)
+    events = world.take(np.flatnonzero(new)[:1])
+    full = Evaluator(events, FullRanking(k)).evaluate(model)
+    first, size = world.spec.item_column.first, world.spec.item_column.size
+    others = np.setdiff1d(np.arange(first, size), events.item)[None].astype(np.int32)
+    protocol = SampledNegatives(k, others)
+    among = Evaluator(events, protocol).evaluate(model)
+    unfair = dataclasses.replace(protocol, exclude_seen=False)
+    of_all = Evaluator(events, unfair).evaluate(model)
+    alone = Evaluator(events, EventRanking(k)).evaluate(model)
+    for name in ("hit_rate", "ndcg", "mrr"):
+        assert full[f"{name}@{k}"] == pytest.approx(among[f"{name}@{k}"], abs=1e-12)
+        assert alone[f"{name}@{k}"] == pytest.approx(of_all[f"{name}@{k}"], abs=1e-12)
 
 
 def test_draws_keep_their_promises(world):

@@ -5,7 +5,7 @@ import pytest
 
 from tfrec.evaluation import Evaluator, FullRanking, RankingCallback, searching
 from tfrec.evaluation.full import search_recall
-from tfrec.evaluation.ranking import Seen
+from tfrec.evaluation.ranking import ItemsOfUsers
 from tfrec.models.retrieval.tree_deep_match import TreeDeepMatch
 
 
@@ -52,7 +52,7 @@ def test_a_narrow_search_is_what_is_measured(data, test, monkeypatch):
 def test_seen_items_are_never_found(data, test):
     """With all items asked for, those left are found and nothing else."""
     model = model_of(data, beam=1)
-    seen = Seen.of(test.past)
+    seen = ItemsOfUsers.of(test.past)
     users = np.unique(test.user)
     ranked = searching.Searcher(model, 30)(
         users,
@@ -76,7 +76,7 @@ def test_recall_of_a_search_is_the_share_of_the_exact_answer_it_finds(data, test
     queries = test.queries(users, narrow.query_columns)
     scores = narrow.catalogue_scores(queries, narrow.catalogue_state()).numpy()
     none = np.zeros((len(users), 0), np.int32)
-    seen = Seen.of(test.past)
+    seen = ItemsOfUsers.of(test.past)
     shares: dict[int, list[float]] = {1: [], 3: []}
     for row, user in enumerate(users):
         taken = seen.columns[seen.start[user] : seen.start[user + 1]]

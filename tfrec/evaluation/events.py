@@ -43,10 +43,13 @@ class Places:
 
     def __init__(self, model: Recommender, memory: int = SCORE_MEMORY) -> None:
         self.model, self.memory = model, memory
-        self._graph = tf.function(self._before, reduce_retracing=True)
+        self._graph = tf.function(self._place, reduce_retracing=True)
 
     def __call__(self, data: Interactions, rows: np.ndarray) -> np.ndarray:
-        """``(n,)`` number of items ranked before that of each event; NaN scores: -1."""
+        """``(2, n)`` items scored above that of each event, and others tied with it.
+
+        A score that is NaN is tied with -1 others.
+        """
         column, state = data.spec.item_column, self.model.catalogue_state()
         size = WORKERS * block_rows(column.size, self.memory)
         return np.concatenate(
@@ -59,14 +62,18 @@ class Places:
                     tf.constant(data.item[some] - column.first),
                 ).numpy()
                 for some in np.split(rows, np.arange(size, len(rows), size))
-            ]
+            ],
+            axis=1,
         )
 
-    def _before(self, features: Tensors, state: Tensors, own: tf.Tensor) -> tf.Tensor:
+    def _place(self, features: Tensors, state: Tensors, own: tf.Tensor) -> tf.Tensor:
         scores = tf.cast(self.model.catalogue_scores(features, state), tf.float32)
         target = tf.gather(scores, own, batch_dims=1)[:, None]
-        # A tie is lost, so that a constant model finds nothing.
-        return tf.reduce_sum(tf.cast(scores >= target, tf.int32), axis=1) - 1
+        above, same = (
+            tf.reduce_sum(tf.cast(which, tf.int32), axis=1)
+            for which in (scores > target, scores == target)
+        )
+        return tf.stack([above, same - 1])
 
 
 def evaluate(
@@ -84,13 +91,13 @@ def evaluate(
             f"none of the {len(data)} events of {data.name} has an item of the "
             "vocabulary: split the data otherwise."
         )
-    before = places(data, rows)
-    if before.min() < 0:
+    above, tied = places(data, rows)
+    if tied.min() < 0:
         raise ValueError(
-            f"{name} gives the items of {int(np.sum(before < 0))} events no finite "
+            f"{name} gives the items of {int(np.sum(tied < 0))} events no finite "
             "score: has training diverged? Lower the learning rate."
         )
-    per_user = one_relevant(before, protocol.cutoffs)
+    per_user = one_relevant(above, tied, protocol.cutoffs)
     values, errors = summarise(per_user)
     outside = len(data) - len(rows)
     return Result(
@@ -103,6 +110,7 @@ def evaluate(
         users=len(np.unique(data.user[rows])),
         events=len(rows),
         left_out={"item outside the vocabulary": outside} if outside else {},
+        tied=float(np.mean(tied > 0)),
         user=data.user[rows],
         per_user=per_user,
     )

@@ -11,7 +11,13 @@ import tensorflow as tf
 
 from tfrec import metrics
 from tfrec.evaluation.protocols import FullRanking
-from tfrec.evaluation.ranking import SCORE_MEMORY, Ranked, Ranker, Seen, hits
+from tfrec.evaluation.ranking import (
+    SCORE_MEMORY,
+    ItemsOfUsers,
+    Ranked,
+    Ranker,
+    hits_and_ties,
+)
 from tfrec.evaluation.result import Result, summarise
 from tfrec.evaluation.searching import Searcher
 
@@ -170,17 +176,20 @@ def evaluate(
 ) -> Result:
     """Ranks for all users of ``truth`` and measures the lists.
 
+    Metrics of relevant items are expected values over the orders of tied items; what is
+    recommended, relevant or not, is measured on the lists as they are served.
+
     Raises:
         ValueError: The model gives items no finite score.
     """
-    seen = Seen.of(past_of(data)) if protocol.exclude_seen else None
+    seen = ItemsOfUsers.of(past_of(data)) if protocol.exclude_seen else None
     ranked = _ranked(model, data, truth, ranker, seen)
     first = data.spec.item_column.first
     _check_complete(name, truth, ranked, seen, _ranks(protocol, truth.items, first))
-    found = hits(ranked.columns, truth.users, truth.relevant, truth.items)
+    found, tied = hits_and_ties(ranked, truth.users, truth.relevant, truth.items)
 
     per_user = {
-        f"{metric}@{k}": function(found, truth.count, k)
+        f"{metric}@{k}": function(found, truth.count, k, tied)
         for k in protocol.cutoffs
         for metric, function in metrics.RANKING.items()
     }
@@ -205,6 +214,7 @@ def evaluate(
         events=len(truth.relevant),
         cold_users=truth.cold_users,
         left_out=truth.left_out,
+        tied=float(np.mean(tied[ranked.columns >= 0] > 1)),
         user=truth.users,
         per_user=per_user,
     )
@@ -228,7 +238,7 @@ def search_recall(
         ValueError: As :func:`truth_of` and :func:`make_ranker`.
     """
     truth = truth_of(data, protocol)
-    seen = Seen.of(past_of(data)) if protocol.exclude_seen else None
+    seen = ItemsOfUsers.of(past_of(data)) if protocol.exclude_seen else None
     found, best = (
         _ranked(model, data, truth, make_ranker(model, how, SCORE_MEMORY), seen).columns
         for how in (replace(protocol, exact=False), replace(protocol, exact=True))
@@ -247,14 +257,20 @@ def _ranked(
     data: Interactions,
     truth: Truth,
     ranker: Ranker | Searcher,
-    seen: Seen | None,
+    seen: ItemsOfUsers | None,
 ) -> Ranked:
     queries = partial(data.queries, names=tuple(model.query_columns))
-    return ranker(truth.users, queries, model.catalogue_state(), seen)
+    user, column = np.divmod(truth.relevant, truth.items)
+    relevant = ItemsOfUsers.of_pairs(user, column, data.spec.user_column.size)
+    return ranker(truth.users, queries, model.catalogue_state(), seen, relevant)
 
 
 def _check_complete(
-    name: str, truth: Truth, ranked: Ranked, seen: Seen | None, ranks: np.ndarray
+    name: str,
+    truth: Truth,
+    ranked: Ranked,
+    seen: ItemsOfUsers | None,
+    ranks: np.ndarray,
 ) -> None:
     left: int | np.ndarray = int(ranks.sum())
     if seen is not None:

@@ -48,20 +48,21 @@ def evaluate(
         )
     moves = hasattr(model, "observe")
     weights, arrays = model.get_weights(), dict(model.catalogue.arrays)
-    before, hours = np.full(len(stream), -1), np.full(len(stream), np.nan)
+    place, hours = np.full((2, len(stream)), -1), np.full(len(stream), np.nan)
     try:
         for low, high in runs(stream.user, stream.item):
             rows = np.arange(low, high)
             asked = rows[measured[low:high]]
             if len(asked):
-                before[asked] = places(stream, asked)
+                place[:, asked] = places(stream, asked)
                 hours[asked] = predicted_hours(model, stream, asked)
             if moves:
                 model.observe(stream.take(rows))
     finally:
         model.set_weights(weights)
         model.catalogue.arrays = arrays
-    if before[measured].min() < 0:
+    above, tied = place[:, measured]
+    if tied.min() < 0:
         raise ValueError(
             f"{name} gives items no finite score: has training diverged? Lower the "
             "learning rate."
@@ -71,7 +72,7 @@ def evaluate(
         hours[measured] = mean_gaps(known)[stream.user[measured]]
     waited = gaps_before(known, stream)
     timed = measured & np.isfinite(waited)
-    per_event = one_relevant(before[measured], protocol.cutoffs)
+    per_event = one_relevant(above, tied, protocol.cutoffs)
     values, errors = summarise(per_event)
     missed = {"mae_hours": np.abs(hours - waited)[timed]}
     if timed.any():
@@ -89,6 +90,7 @@ def evaluate(
         left_out={"unknown user or item": n}
         if (n := len(data) - int(measured.sum()))
         else {},
+        tied=float(np.mean(tied > 0)),
         user=stream.user[measured],
         per_user=per_event,
     )

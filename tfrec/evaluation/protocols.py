@@ -41,6 +41,9 @@ class Protocol:
 class Ranking(Protocol):
     """Base of the protocols that look at the first k of a ranking.
 
+    Items of one score are tied: metrics are expected values over all their orders, so
+    that a model that scores all items alike finds what chance finds.
+
     Attributes:
         k: Cutoff, or several; once made, a tuple in ascending order.
     """
@@ -112,9 +115,9 @@ class FullRanking(Ranking):
 class EventRanking(Ranking):
     """The whole catalogue is ranked for each event, with the event's own context.
 
-    The event's item is the only relevant one, and an item with the same score is ranked
-    before it. Items the user has taken are ranked too. The protocol of the TFRS
-    tutorials, for models that read time or another context column.
+    The event's item is the only relevant one. Items the user has taken are ranked too.
+    The protocol of the TFRS tutorials, for models that read time or another context
+    column.
 
     Attributes:
         k: Cutoff, or several.
@@ -152,8 +155,7 @@ class InTurn(Ranking):
 class SampledNegatives(Ranking):
     """Each event's item is ranked among a few others (He et al. 2017, section 4.1).
 
-    An event is a unit of its own: its item is the only relevant one, and a candidate
-    with the same score is ranked before it, so that a constant model finds nothing.
+    An event is a unit of its own: its item is the only relevant one.
     Where stored candidates hold the event's own item, it is ranked once.
 
     Attributes:

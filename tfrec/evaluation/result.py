@@ -27,6 +27,10 @@ class Result:
         events: Number of events measured.
         cold_users: Users left out because nothing was known of them.
         left_out: Number of events left out, by reason.
+        tied: Share of the measured places, 0 to 1, whose item has the score of others:
+            of all places of the lists, or, where each event has one relevant item, of
+            the places of these. Metrics are expected values over the orders of tied
+            items, each equally likely.
         user: ``(n,)`` user index of each row of ``per_user``.
         per_user: Value of each user (of each event, in protocols of events), for
             paired tests and distributions.
@@ -43,6 +47,7 @@ class Result:
     events: int
     cold_users: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
+    tied: float = 0.0
     user: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32), repr=False)
     per_user: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     seconds: float = 0.0
@@ -66,6 +71,7 @@ class Result:
             "events": self.events,
             "cold_users": self.cold_users,
             "left_out": dict(self.left_out),
+            "tied": self.tied,
             "seconds": self.seconds,
         }
 
@@ -91,20 +97,24 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
-def one_relevant(before: np.ndarray, cutoffs: tuple[int, ...]) -> dict[str, np.ndarray]:
+def one_relevant(
+    above: np.ndarray, tied: np.ndarray, cutoffs: tuple[int, ...]
+) -> dict[str, np.ndarray]:
     """Metrics of lists with a single relevant item, which recall and hit rate share.
 
     Args:
-        before: ``(n,)`` number of items ranked before the relevant one.
+        above: ``(n,)`` number of items with a higher score than the relevant one.
+        tied: ``(n,)`` number of other items with its score.
         cutoffs: Cutoffs.
 
     Returns:
         Value of each list by metric, such as ``ndcg@10``.
     """
-    found = np.arange(max(cutoffs)) == before[:, None]
-    one = np.ones(len(before), int)
+    place, above, tied = np.arange(max(cutoffs)), above[:, None], tied[:, None]
+    found = (above <= place) & (place <= above + tied)
+    sharing, one = np.where(found, tied + 1, 1), np.ones(len(found), int)
     return {
-        f"{metric}@{k}": metrics.RANKING[metric](found, one, k)
+        f"{metric}@{k}": metrics.RANKING[metric](found, one, k, sharing)
         for k in cutoffs
         for metric in ("hit_rate", "ndcg", "mrr")
     }

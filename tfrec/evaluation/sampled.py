@@ -173,13 +173,17 @@ def evaluate(
             f"{name} gives {int(np.sum(~np.isfinite(scores)))} pairs no finite score: "
             "has training diverged? Lower the learning rate."
         )
-    before = np.sum((scores[:, 1:] >= scores[:, :1]) & asked.ranked, axis=1)
-    per_user = one_relevant(before, protocol.cutoffs)
+    own, others = scores[:, :1], scores[:, 1:]
+    above = np.sum((others > own) & asked.ranked, axis=1)
+    tied = np.sum((others == own) & asked.ranked, axis=1)
+    per_user = one_relevant(above, tied, protocol.cutoffs)
     values, errors = summarise(per_user)
     if protocol.watch_time:
         amounts = data.label[asked.rows]
         negatives = asked.ranked.sum(axis=1)
-        values["weighted_loss"] = weighted_per_user_loss(before, negatives, amounts)
+        values["weighted_loss"] = weighted_per_user_loss(
+            above + tied / 2, negatives, amounts
+        )
         errors["weighted_loss"] = math.nan
     return Result(
         model=name,
@@ -192,6 +196,7 @@ def evaluate(
         events=len(users),
         cold_users=asked.cold_users,
         left_out=asked.left_out,
+        tied=float(np.mean(tied > 0)),
         user=users,
         per_user=per_user,
     )

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import backend
-from tfrec.evaluation.ranking import Columns, Ranked, Seen
+from tfrec.evaluation.ranking import Columns, ItemsOfUsers, Ranked
 from tfrec.layers.top_k import check_k
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Searcher:
     """The :class:`~tfrec.evaluation.ranking.Ranker` of a model that searches.
 
     What a served query gets: the graph is traced once, and nothing is ranked that the
-    search does not reach.
+    search does not reach, nor counted as tied.
 
     Args:
         model: A model with ``searches``.
@@ -45,7 +45,8 @@ class Searcher:
         users: np.ndarray,
         queries: Callable[[np.ndarray], Columns],
         state: Tensors,
-        seen: Seen | None = None,
+        seen: ItemsOfUsers | None = None,
+        relevant: ItemsOfUsers | None = None,
     ) -> Ranked:
         """Ranks for users; see :class:`~tfrec.evaluation.ranking.Ranker`."""
         if self._graph is None:
@@ -60,7 +61,8 @@ class Searcher:
             found, values = self._graph(features, exclude, state)
             columns[block] = np.where(found > 0, found - self.first, -1)
             scores[block] = values
-        return Ranked(columns, scores)
+        none = np.zeros(len(users), np.int32)
+        return Ranked(columns, scores, none, none)
 
     def _trace(self, features: Columns, state: Tensors) -> Callable:
         def free_batch(value: np.ndarray) -> tf.TensorSpec:
@@ -81,7 +83,7 @@ class Searcher:
 
         return backend.traced(graph, *signature)
 
-    def _padded(self, users: np.ndarray, seen: Seen | None) -> np.ndarray:
+    def _padded(self, users: np.ndarray, seen: ItemsOfUsers | None) -> np.ndarray:
         """``(users, longest)`` int32 item indices never to return, padded with 0."""
         if seen is None:
             return np.zeros((len(users), 0), np.int32)

@@ -24,6 +24,7 @@ LOWER_IS_BETTER = ("rmse", "mae", "mae_hours", "logloss", "weighted_loss")
 NEITHER_IS_BETTER = ("popularity", "novelty", "gini", "coverage")
 AT_ONE_CUTOFF = ("recall", "ndcg", "mrr", "coverage", "novelty")
 AT_SEVERAL = ("recall", "ndcg")
+TIES = 0.01  # share of tied places up to which a table does not name it
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,16 @@ class Report:
         cold = f", {one.cold_users:,} cold users left out" if one.cold_users else ""
         return (
             f"{one.data}: {one.protocol}. {one.users:,} users, {one.events:,} events"
-            f"{cold}. ± standard error."
+            f"{cold}. ± standard error.{self._ties}"
         )
+
+    @property
+    def _ties(self) -> str:
+        """Which models leave more than one in a hundred places to chance."""
+        shares = [f"{r.model} {r.tied:.1%}" for r in self.results if r.tied > TIES]
+        if not shares:
+            return ""
+        return f" Places of tied items, in the mean of all orders: {', '.join(shares)}."
 
     @property
     def columns(self) -> list[str]:

@@ -197,8 +197,8 @@ def weighted_per_user_loss(before: Array, negatives: Array, watch_time: Array) -
     user, the watch time is mispredicted when the unwatched one has the higher score.
 
     Args:
-        before: ``(n,)`` unwatched impressions with a score as high as that of the
-            watched impression, or higher.
+        before: ``(n,)`` unwatched impressions with a higher score than the watched one;
+            one with its score counts one half.
         negatives: ``(n,)`` unwatched impressions beside each watched one.
         watch_time: ``(n,)`` watch time of the watched impressions, in any unit.
 

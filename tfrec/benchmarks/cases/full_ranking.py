@@ -20,7 +20,7 @@ from tfrec.benchmarks.timing import (
 from tfrec.data.interactions import Interactions
 from tfrec.evaluation.evaluator import Evaluator
 from tfrec.evaluation.protocols import FullRanking
-from tfrec.evaluation.ranking import Ranked, Ranker, Seen
+from tfrec.evaluation.ranking import ItemsOfUsers, Ranked, Ranker
 from tfrec.evaluation.result import Result
 from tfrec.models.factorization.matrix_factorization import MatrixFactorization
 
@@ -55,7 +55,7 @@ class Task:
         self.evaluator = Evaluator(self.test, FullRanking(k=K))
         self.users = np.unique(self.test.user)
         self.ranker = Ranker(self.model.catalogue_scores, items, K)
-        self.seen = Seen.of(self.test.past or self.test)
+        self.seen = ItemsOfUsers.of(self.test.past or self.test)
         self.item = self.model.item_table.embeddings[-items:]
         self.query = self.model.user_table.embeddings.numpy()[self.users]
 

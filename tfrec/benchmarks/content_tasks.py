@@ -21,7 +21,7 @@ def movielens_1m_new_films(data_dir: str | Path | None) -> Task:
     1,500 users drawn with seed 0 and what they gave four stars or more; of the films a
     tenth drawn with seed 0 is the test, another tenth validation.
     """
-    data = _numbered_anew(datasets.load("movielens/1m-content", data_dir, history=20))
+    data = datasets.load("movielens/1m-content", data_dir, history=20)
     users, films = data.spec.user_column, data.spec.item_column
     rng = np.random.default_rng(0)
     fate = np.where(np.arange(films.size) < films.first, 1, rng.random(films.size))
@@ -127,26 +127,6 @@ def _new_items(data: Interactions, fate: np.ndarray, title: str, kind: str) -> T
     )
 
 
-def _numbered_anew(data: Interactions) -> Interactions:
-    """The same events with items in an order drawn with seed 0.
-
-    As loaded, items are in the order of their frequency, also in what is held out, and
-    equal scores would be ranked by it.
-    """
-    old, size = data.spec.item_column, data.spec.item_column.size
-    drawn = np.random.default_rng(0).permutation(np.arange(old.first, size))
-    order = np.concatenate([np.arange(old.first), drawn])
-    new = dataclasses.replace(old, vocabulary=tuple(old.raw[drawn].tolist()))
-    place = np.argsort(order).astype(np.int32)
-    return dataclasses.replace(
-        data,
-        spec=data.spec.replace(new),
-        columns={**data.columns, old.name: place[data.item]},
-        items={name: table[order] for name, table in data.items.items()},
-        item_names=None if data.item_names is None else data.item_names[order],
-    )
-
-
 def citeulike_1(data_dir: str | Path | None) -> Task:
     """citeulike-t, one article of each user in train, 2,000 users drawn with seed 0."""
     return _citeulike(1, data_dir)
@@ -189,7 +169,7 @@ def amazon_sports_new_words(data_dir: str | Path | None) -> Task:
 
     10,000 users drawn with seed 0; a product's text is its brand and its categories.
     """
-    data = _numbered_anew(datasets.load("amazon/sports", data_dir, history=10))
+    data = datasets.load("amazon/sports", data_dir, history=10)
     data = _by_attributes(data.take(drawn_users(data, 10_000)))
     products = data.spec.item_column
     fate = np.random.default_rng(0).random(products.size)

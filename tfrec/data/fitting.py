@@ -22,8 +22,8 @@ from tfrec.features import FeatureSpec
 class Fit:
     """Learns what declared columns leave open.
 
-    Vocabularies hold the ids of everything that is added, most frequent first. Memory
-    is that of the distinct values.
+    Vocabularies hold the ids of everything that is added, in ascending order. Memory is
+    that of the distinct values.
 
     Args:
         mapping: Roles of the columns.

@@ -105,12 +105,16 @@ class Counter:
     def vocabulary(
         self, dtype: str = "string", min_count: int = 1, max_size: int | None = None
     ) -> tuple:
-        """Values in index order: by frequency, then by value.
+        """Values in index order: ascending, numbers as numbers, strings by code point.
+
+        The order says nothing of how often a value occurs, in training or in what will
+        be held out, so nothing that prefers a low index learns it.
 
         Args:
             dtype: ``string`` or ``int64``.
             min_count: Rarer values are left out.
-            max_size: At most so many values, the most frequent.
+            max_size: At most so many values, the most frequent; of those that occur
+                equally often, the first.
 
         Raises:
             ValueError: There is no value, or none that frequent.
@@ -125,4 +129,5 @@ class Counter:
         if not len(table):
             raise ValueError(f"no value occurs min_count={min_count} times: lower it.")
         order = [("count", "descending"), ("value", "ascending")]
-        return tuple(table.sort_by(order)["value"].slice(0, max_size).to_pylist())
+        kept = table.sort_by(order).slice(0, max_size)
+        return tuple(kept.sort_by("value")["value"].to_pylist())

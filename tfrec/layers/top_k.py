@@ -21,9 +21,11 @@ SHORTEST, LONGEST = 16, 128  # window lengths between which the time hardly chan
 def top_k(scores: tf.Tensor, k: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the k highest scores of each row and their columns, best first.
 
-    Equal scores are ordered by column, lowest first, as in `tf.math.top_k`. A score of
-    -inf or NaN marks something that is no candidate: it is never returned, and where
-    a row has fewer than k candidates the slots left over hold index -1, score -inf.
+    Equal scores are ordered by column, lowest first, as in `tf.math.top_k`: in the
+    order of the vocabulary, which is that of ids and says nothing of popularity. A
+    score of -inf or NaN marks something that is no candidate: it is never returned, and
+    where a row has fewer than k candidates the slots left over hold index -1, score
+    -inf.
 
     Args:
         scores: `(batch, items)`, any floating dtype. Sizes may be unknown in a graph.

@@ -301,8 +301,9 @@ class Recommender(ByExample):
                 them is enough. An empty list restricts nothing.
 
         Returns:
-            Raw item ids and scores, best first. Queries of whom nothing is known are
-            answered by popularity, marked ``cold`` and warned of.
+            Raw item ids and scores, best first; equal scores are in the order of the
+            vocabulary. Queries of whom nothing is known are answered by popularity,
+            marked ``cold`` and warned of.
 
         Raises:
             ValueError: ``k`` is not in 1 .. number of items, or a column is missing.

@@ -40,7 +40,7 @@ def rank(
     popularity: tf.Tensor,
     strangers: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The k best items of each query.
+    """The k best items of each query; equal scores in the order of the vocabulary.
 
     Args:
         model: The model.

@@ -43,8 +43,8 @@ def movielens(
         history: Length of the column ``history``.
 
     Returns:
-        Interactions with string ids. Vocabularies are ordered by frequency: ids by
-        events, words, genres and the year's statistics by movies.
+        Interactions with string ids. Words, genres and the year's statistics are those
+        of movies, not of events.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

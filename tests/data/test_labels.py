@@ -10,6 +10,7 @@ from tfrec.data import tfrecord
 from tfrec.data.mapping import Mapping
 from tfrec.data.prepare import prepare
 from tfrec.data.views import Pairs
+from tfrec.models import registry
 from tfrec.models.ranking.logistic_regression import LogisticRegression
 
 MISTAKEN = "label 'rating' has the value 3 and log loss takes 0 and 1: set negatives=4"
@@ -37,6 +38,24 @@ def test_a_rating_is_no_click(data):
     # As a rating, or as an event against drawn items, it is welcome.
     ratings.batches(Pairs(), 64)
     ratings.batches(Pairs(4, binary=True), 64)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["matrix_factorization", "bias_baseline"])
+def test_what_is_no_number_is_no_rating(data, name, value):
+    values = data.label.copy()
+    values[[7, 9]] = value
+    ratings = labelled(data, values)
+    options = {"objective": "rating"} if name == "matrix_factorization" else {}
+    model = registry.get(name)(data.spec, **options)
+    message = f"2 of 600 values of 'rating' in small .* first in row 7 .{value:g}"
+    for _ in range(2):  # the model has not learned it by the first attempt
+        with pytest.raises(ValueError, match=message):
+            ratings.batches(model, 64)
+    kept = ratings.take(np.isfinite(ratings.label))
+    features, _ = next(iter(kept.batches(model, 64)))
+    assert np.isfinite(model(features)).all()
+    ratings.batches(Pairs(2), 64)  # against drawn items the label is not read
 
 
 def test_what_was_not_clicked_is_no_positive(data):

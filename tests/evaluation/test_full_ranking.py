@@ -82,6 +82,9 @@ def test_some_items_alone_can_be_ranked(tiny, tiny_model):
     assert per_user["recall@3"] == [1, 1]
     assert per_user["mrr@3"] == [1, 1 / 3]
     assert result.left_out["item not ranked"] == 3
+    # Three of the four that can be recommended are, each once for either user.
+    assert result["coverage@3"] == 3 / 4
+    assert result["gini@3"] == pytest.approx(metrics.gini([[1, 2, 3]] * 2, 4))
     assert "full ranking of 4 items of the catalogue" in result.protocol
     with pytest.raises(ValueError, match="k=5 is more than the 4 items to rank among"):
         FullRanking(k=5, among=among)

@@ -54,7 +54,8 @@ def test_a_single_cutoff_shows_more(tiny, tiny_model):
 def test_the_caption_says_on_whom(table):
     text = " ".join(str(table).split())
     assert "tiny: full ranking of the catalogue, seen items left out." in text
-    assert "2 users, 3 events, 2 cold users left out" in text
+    assert "2 users, 3 events, 2 cold users left out, 5 events left out" in text
+    assert "(item outside the vocabulary: 1, user cold: 2, repeated: 1, item" in text
 
 
 def test_sampled_numbers_are_labelled(tiny, tiny_model):

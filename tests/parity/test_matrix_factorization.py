@@ -151,3 +151,15 @@ def test_shared_negatives_are_drawn_anew_from_all_items_in_every_step(data):
 def test_an_unknown_objective_is_refused(data):
     with pytest.raises(ValueError, match="objective='ratin' is none of ranking, ratin"):
         MatrixFactorization(data.spec, objective="ratin")
+
+
+def test_the_mean_is_that_of_the_first_ratings(data):
+    """Biases are learned relative to it, so newer ratings do not move it."""
+    train, _, newer = data.split()
+    model = MatrixFactorization(data.spec, objective="rating")
+    model.adapt(train)
+    first = train.label.mean()
+    assert float(model.mean) == pytest.approx(first, rel=1e-6)
+    assert newer.label.mean() != pytest.approx(first, rel=1e-3)
+    model.adapt(newer)
+    assert float(model.mean) == pytest.approx(first, rel=1e-6)

@@ -161,11 +161,27 @@ def test_scores_are_logits_of_all_that_the_user_took(data, randomise):
 
 
 def test_evaluate_lays_no_noise(data, batch, randomise):
-    model = built(data, randomise)
+    model = built(data.take(np.arange(300)), randomise)
     items, size = batch["items"].numpy(), data.spec.item_column.size
     w = {name: v.numpy() for name, v in stack_weights(model.network).items()}
     x = rows(items, size)
     expected = entropy(decode(w, encode(w, x, DEPTH), DEPTH), x).mean()
+    reached = model.test_on_batch(batch, return_dict=True)["loss"]
+    assert reached == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_is_held_out_is_to_be_filled_in_and_not_read(data, randomise):
+    train, held_out = data.take(np.arange(300)), data.take(np.arange(300, 600))
+    model = built(train, randomise)
+    batch = next(iter(held_out.batches(model, 6)))
+    users, size = batch["user_id/index"].numpy(), data.spec.item_column.size
+    w = {name: v.numpy() for name, v in stack_weights(model.network).items()}
+    given = np.zeros((len(users), size))
+    for row, user in enumerate(users):
+        given[row, train.item[train.user == user]] = 1
+    whole = np.maximum(given, rows(batch["items"].numpy(), size))
+    assert np.any(whole != given)
+    expected = entropy(decode(w, encode(w, given, DEPTH), DEPTH), whole).mean()
     reached = model.test_on_batch(batch, return_dict=True)["loss"]
     assert reached == pytest.approx(expected, rel=1e-4)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tfrec.cli import callbacks, output, progress
 from tfrec.cli.run import BACKUP, CURVE, MODEL, TITLES, Run, write_titles
 from tfrec.cli.source import Source
-from tfrec.evaluation import Evaluator, RankingCallback, protocols
+from tfrec.evaluation import Evaluator, RankingCallback, Result, protocols
 from tfrec.evaluation.callback import monitored
 from tfrec.models import registry
 
@@ -185,6 +185,8 @@ def show(metrics: dict[str, Any], folder: Path) -> None:
     console = output.console()
     console.print(f"{metrics['class']}, {metrics['data']}: {test['protocol']}")
     console.print(output.table(None, columns, rows, columns[1:]))
+    for part in columns[1:]:
+        console.print(f"{part}: {Result.from_dict(metrics[part]).measured}")
     console.print(
         f"epoch {metrics['best_epoch']} of {metrics['epochs']} kept, "
         f"{metrics['parameters']:,} weights, {metrics['seconds']:.1f} s; {folder}/"

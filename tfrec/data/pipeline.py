@@ -228,6 +228,24 @@ def check_events(source: Source) -> None:
         raise ValueError("there are no events to learn from: check the file and split.")
 
 
+def check_finite(source: Source) -> None:
+    """Refuses labels in memory that are no numbers; ``prepare`` refuses those on disk.
+
+    Raises:
+        ValueError: A label is NaN or infinite.
+    """
+    if not isinstance(source, Interactions) or source.spec.label not in source.columns:
+        return
+    wrong = np.flatnonzero(~np.isfinite(source.label))
+    if len(wrong):
+        raise ValueError(
+            f"{len(wrong)} of {len(source)} values of '{source.spec.label}' in "
+            f"{source.name} are no numbers, the first in row {wrong[0]} "
+            f"({source.label[wrong[0]]:g}): leave those events out with "
+            "data.take(np.isfinite(data.label))."
+        )
+
+
 def check_labels(source: Source, binary: bool, negatives: int) -> None:
     """Refuses labels that the target cannot be.
 
@@ -239,12 +257,14 @@ def check_labels(source: Source, binary: bool, negatives: int) -> None:
         negatives: Negatives drawn for each event; none make the label the target.
 
     Raises:
-        ValueError: A label other than 0 and 1, or events labelled 0 among those that
-            stand for positives.
+        ValueError: A label other than 0 and 1, events labelled 0 among those that
+            stand for positives, or a target that is no number.
     """
     label = source.spec.label
     if label is None:
         return
+    if not negatives:
+        check_finite(source)
     if isinstance(source, Interactions):
         if label not in source.columns:
             return

@@ -184,8 +184,8 @@ def evaluate(
     """
     seen = ItemsOfUsers.of(past_of(data)) if protocol.exclude_seen else None
     ranked = _ranked(model, data, truth, ranker, seen)
-    first = data.spec.item_column.first
-    _check_complete(name, truth, ranked, seen, _ranks(protocol, truth.items, first))
+    candidates = _ranks(protocol, truth.items, data.spec.item_column.first)
+    _check_complete(name, truth, ranked, seen, candidates)
     found, tied = hits_and_ties(ranked, truth.users, truth.relevant, truth.items)
 
     per_user = {
@@ -200,9 +200,12 @@ def evaluate(
         for k in protocol.cutoffs
     }
     values, errors = summarise({**per_user, **lists})
+    # Shares of what can be recommended, which may be a part of the catalogue.
+    number, count = np.cumsum(candidates) - 1, int(candidates.sum())
+    shown = np.where(ranked.columns >= 0, number[ranked.columns], -1)
     for k in protocol.cutoffs:
-        values[f"coverage@{k}"] = metrics.coverage(ranked.columns[:, :k], truth.items)
-        values[f"gini@{k}"] = metrics.gini(ranked.columns[:, :k], truth.items)
+        values[f"coverage@{k}"] = metrics.coverage(shown[:, :k], count)
+        values[f"gini@{k}"] = metrics.gini(shown[:, :k], count)
     return Result(
         model=name,
         data=data.name,

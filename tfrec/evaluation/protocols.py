@@ -75,7 +75,7 @@ class FullRanking(Ranking):
         exact: Whether models that search, such as down a tree, are to score all items
             instead: what their search is measured against.
         among: Item indices to rank alone, such as all those of which training holds no
-            event; None for the whole catalogue.
+            event; None for the whole catalogue. Coverage and Gini are of these.
     """
 
     exclude_seen: bool = True

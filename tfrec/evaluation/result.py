@@ -55,6 +55,18 @@ class Result:
     def __getitem__(self, metric: str) -> float:
         return self.metrics[metric]
 
+    @property
+    def measured(self) -> str:
+        """How many users and events the metrics were taken of, and who was left out."""
+        parts = [f"{self.users:,} users, {self.events:,} events"]
+        if self.cold_users:
+            parts.append(f"{self.cold_users:,} cold users left out")
+        if self.left_out:
+            reasons = (f"{reason}: {n:,}" for reason, n in self.left_out.items())
+            total = sum(self.left_out.values())
+            parts.append(f"{total:,} events left out ({', '.join(reasons)})")
+        return ", ".join(parts)
+
     def to_dict(self) -> dict[str, Any]:
         """All but the arrays, as JSON takes it: None where there is no error."""
         return {

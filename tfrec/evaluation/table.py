@@ -46,10 +46,8 @@ class Report:
     def caption(self) -> str:
         """What was measured, on whom."""
         one = self.results[0]
-        cold = f", {one.cold_users:,} cold users left out" if one.cold_users else ""
         return (
-            f"{one.data}: {one.protocol}. {one.users:,} users, {one.events:,} events"
-            f"{cold}. ± standard error.{self._ties}"
+            f"{one.data}: {one.protocol}. {one.measured}. ± standard error.{self._ties}"
         )
 
     @property

@@ -110,11 +110,18 @@ class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
     def batch_loss(
         self, features: Tensors, weight: tf.Tensor | None, training: bool
     ) -> tf.Tensor:
-        """Cross-entropy of rows, a mean over users; without noise in ``evaluate``."""
-        rows = given = _rows(features["items"])
+        """Cross-entropy of rows, a mean over users.
+
+        In ``evaluate`` the network reads what users took in training, without noise,
+        and what they took since belongs to the row that it is to fill in.
+        """
+        rows = _rows(features["items"])
         if training:
             seed = self.step_seed()
             given = rows.with_value(masked(rows.value, self.config.noise, seed))
+        else:
+            given = self._taken_by(features[f"{self.spec.user}/index"])
+            rows = _union(rows, given, self.spec.item_column.size)
         logits = self.network.decode(self.network.encode(given))
         return weighted_mean(cross_entropy(logits, rows), weight)
 
@@ -143,13 +150,27 @@ class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
 
     def _codes(self, users: tf.Tensor) -> tf.Tensor:
         """``(batch, code)`` from everything that users took in training."""
+        return self.network.encode(self._taken_by(users))
+
+    def _taken_by(self, users: tf.Tensor) -> Entries:
+        """Rows of everything that users took in training."""
         row, column = self.taken.pairs(users)
         column = tf.cast(column, tf.int32) + self.spec.item_column.first
         one = tf.ones_like(column, tf.float32)
-        rows = Entries.of(tf.size(users, tf.int64), row, column, one)
-        return self.network.encode(rows)
+        return Entries.of(tf.size(users, tf.int64), row, column, one)
 
 
 def _rows(items: tf.Tensor) -> Entries:
     """Padded items as rows of ones."""
     return Entries.padded(items, tf.ones_like(items, tf.float32))
+
+
+def _union(one: Entries, other: Entries, columns: int) -> Entries:
+    """Rows of ones where either has an entry."""
+    keys = [
+        rows.row * columns + tf.cast(tf.gather(rows.ids, rows.place), tf.int64)
+        for rows in (one, other)
+    ]
+    keys = tf.sort(tf.unique(tf.concat(keys, axis=0))[0])
+    column, value = tf.cast(keys % columns, tf.int32), tf.ones_like(keys, tf.float32)
+    return Entries.of(one.rows, keys // columns, column, value)

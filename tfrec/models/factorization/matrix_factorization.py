@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.data.pipeline import check_finite
 from tfrec.data.views import Pairs, Positives, Triples, View
 from tfrec.layers.embedding import table
 from tfrec.losses import bpr, sum_of_squares, weighted_mean
@@ -90,10 +92,17 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
         self.mean = self.add_weight("mean", (), trainable=False, initializer="zeros")
 
     def adapt(self, data: Interactions) -> None:
-        """Takes over the catalogue and, for ratings, their mean."""
+        """Takes over the catalogue and, of the first data, the mean rating.
+
+        Raises:
+            ValueError: Ratings are to be learned, and some labels are no numbers.
+        """
+        fresh = not self.adapted
+        if fresh and not self.contrastive:
+            check_finite(data)
         super().adapt(data)
-        if not self.contrastive:
-            self.mean.assign(float(data.label.mean()))
+        if fresh and not self.contrastive:
+            self.mean.assign(float(data.label.astype(np.float64).mean()))
 
     def view(self) -> View:
         """Labelled pairs for ratings, events with drawn negatives for ranking."""

@@ -77,6 +77,30 @@ def test_trials_are_scored_by_validation_events(algorithm, tuner, parts):
     np.testing.assert_allclose(found["ndcg@5"], rows[0]["score"], rtol=1e-6)
 
 
+def test_hyperband_of_a_model_of_one_pass_is_a_random_search(data, tmp_path):
+    train, valid, _ = data.with_spec(data.spec.select("user_id")).split()
+
+    def rows(algorithm):
+        search = Tuner(
+            "item_knn",
+            train,
+            valid,
+            tmp_path / algorithm,
+            algorithm=algorithm,
+            trials=3,
+            epochs=9,
+            batch_size=256,
+            protocol=FullRanking(k=5),
+        )
+        return [
+            (r["status"], r["score"], r["epoch"], r["values"]) for r in search.search()
+        ]
+
+    found = rows("hyperband")
+    assert found == rows("random")
+    assert [(status, epoch) for status, _, epoch, _ in found] == [("completed", 1)] * 3
+
+
 def test_a_made_search_goes_on_and_takes_more_trials(tuner, made):
     again = tuner(trials=3)
     assert again.resumed

@@ -29,6 +29,8 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
         algorithm: How hyper-parameters are chosen.
     """
     library = keras_tuner()
+    if algorithm == "hyperband" and getattr(owner.kind, "one_pass", False):
+        algorithm = "random"  # Hyperband's first round, which no other follows
     kind, limit = {
         "random": (library.RandomSearch, {"max_trials": owner.trials}),
         "bayesian": (library.BayesianOptimization, {"max_trials": owner.trials}),

@@ -43,7 +43,9 @@ class Tuner:
         train: Events to learn from.
         valid: Events to be scored by.
         folder: Where the search is kept.
-        algorithm: ``bayesian`` (a Gaussian process), ``random`` or ``hyperband``.
+        algorithm: ``bayesian`` (a Gaussian process), ``random`` or ``hyperband``, which
+            gives the best trials more epochs; a model that learns in one pass has none
+            to give, and it is a random search.
         trials: Trials at most; Hyperband may need fewer.
         epochs: Epochs of a trial at most.
         batch_size: Examples in a batch.

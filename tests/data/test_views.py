@@ -5,11 +5,15 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
+from pyarrow.csv import write_csv
 
-from tfrec.data import pipeline
+from tfrec.data import pipeline, tfrecord
 from tfrec.data.interactions import Interactions
+from tfrec.data.mapping import Mapping
+from tfrec.data.prepare import prepare
 from tfrec.data.rows import Rows
 from tfrec.data.views import Pairs, Positives, Triples
 from tfrec.data.weighted import WeightedPairs
@@ -243,8 +247,37 @@ def test_who_has_taken_everything_cannot_have_negatives(data):
     rows = data.take(np.zeros(column.size - column.first, int))
     rows.columns["movie_id"][:] = np.arange(column.first, column.size)
     for view in (Pairs(negatives=1), Triples()):
-        with pytest.raises(ValueError, match="has taken all 30 items"):
+        with pytest.raises(ValueError, match=r"took all 30 items, .* no event"):
             rows.batches(view, 8)
+
+
+@pytest.mark.parametrize("part", ["in memory", "held out", "on disk"])
+def test_who_has_taken_everything_is_left_out_alone(data, part, tmp_path):
+    """One account of thirty events, named by its raw id, and forty others."""
+    column = data.spec.item_column
+    everything = data.take(np.zeros(column.size - column.first, int))
+    everything.columns["movie_id"][:] = np.arange(column.first, column.size)
+    (raw,) = set(everything.raw("user_id"))
+    source = data.concat(everything)
+    if part == "held out":  # what was taken in training counts
+        source = data.take(np.arange(300), past=source, train=source)
+    if part == "on disk":
+        path = tmp_path / "events.csv"
+        table = {name: source.raw(name) for name in ("user_id", "movie_id")}
+        write_csv(pa.table(table), path)
+        prepare(path, tmp_path / "out", Mapping("user_id", "movie_id"), "random")
+        source = tfrecord.open(tmp_path / "out", "test")
+    own = source.spec.encode("user_id", np.array([raw]))
+    count = int(np.diff(source.timeline.start)[own].sum())
+    assert 0 < count < len(source)
+    message = f"user_id '{raw}' took all 30 items.*: {count} events are left out"
+    for view, examples in ((Pairs(negatives=2), 3), (Triples(), 1)):
+        with pytest.warns(UserWarning, match=message):
+            batches = source.batches(view, 64)
+        found = epoch(batches)
+        assert len(found["user_id/index"]) == examples * (len(source) - count)
+        assert not np.isin(found["user_id/index"], own).any()
+        assert int(batches.cardinality()) == sum(1 for _ in batches)
 
 
 # Triples

@@ -194,6 +194,18 @@ def test_all_that_is_left_can_be_drawn(tiny):
         draw(tiny, np.array([3]), 4, seed=0)
 
 
+def test_who_has_taken_too_much_is_left_out_alone(asked, tiny_model):
+    # bob has taken a, b and f, ann a, b and c of six: three are left for either.
+    more = asked.concat(asked.take(np.array([2])))
+    more.columns["item_id"][-1] = asked.item[1]  # and c, too
+    with pytest.warns(UserWarning, match="user_id 'bob' took so many items that 3 neg"):
+        result = Evaluator(more, SampledNegatives(1, negatives=3)).evaluate(tiny_model)
+    assert result.events == 2
+    assert result.left_out["too few items that the user did not take"] == 2
+    with pytest.raises(ValueError, match="'ann', 'bob' took so many items that 4 neg"):
+        Evaluator(more, SampledNegatives(1, negatives=4)).evaluate(tiny_model)
+
+
 def test_refusals_of_stored_candidates(asked, tiny_model):
     stored = indices(asked, ["de", "af", "cd", "bc"])
     with pytest.raises(

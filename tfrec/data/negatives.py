@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfrec.columns import Categorical
 from tfrec.data.alias import AliasTable
 from tfrec.data.key_set import KeySet
 from tfrec.data.pipeline import Source, taken_so_far, training_counts
@@ -65,7 +66,7 @@ class NegativeSampler:
             if taken.max() >= size - first:
                 raise ValueError(
                     f"a user has taken all {size - first} items, so no negative is "
-                    "left for that user; pass avoid_known=False or drop the user."
+                    "left for that user: leave the user out of known."
                 )
             self.known = KeySet(known)
 
@@ -144,13 +145,12 @@ def sampler_of(
         source: The events.
         alpha: Exponent of the popularity in training; None for uniform.
         avoid_known: Whether items that a known user took in the events, or in their
-            past, are never drawn.
+            past, are never drawn; of :func:`exhausted` users any item may be.
     """
-    user, column = source.spec.user_column, source.spec.item_column
-    known = taken_so_far(source) if avoid_known else None
-    if known is not None and user.hash_bins is None:
-        # Unknown users share an index, and together they may have taken everything.
-        known = known[known >= user.first * column.size]
+    column = source.spec.item_column
+    known = _known_pairs(source) if avoid_known else None
+    if known is not None:
+        known = known[~np.isin(known // column.size, _with_all_items(known, column))]
     return NegativeSampler(
         column.first if column.hash_bins is None else column.size,
         column.size,
@@ -158,3 +158,26 @@ def sampler_of(
         alpha,
         known,
     )
+
+
+def exhausted(source: Source) -> np.ndarray:
+    """``(n,)`` int64 indices of users who have taken every item, ascending.
+
+    In the events or before them; no item is left that could be a negative of theirs.
+    """
+    return _with_all_items(_known_pairs(source), source.spec.item_column)
+
+
+def _known_pairs(source: Source) -> np.ndarray:
+    """Keys of what known users have taken; unknown items are never drawn."""
+    user, column = source.spec.user_column, source.spec.item_column
+    keys = taken_so_far(source)
+    if user.hash_bins is None:
+        # Unknown users share an index, and together they may have taken everything.
+        keys = keys[keys >= user.first * column.size]
+    return keys[keys % column.size >= column.first]
+
+
+def _with_all_items(keys: np.ndarray, column: Categorical) -> np.ndarray:
+    taken = np.bincount(keys // column.size)
+    return np.flatnonzero(taken >= column.size - column.first)

@@ -17,6 +17,7 @@ from tfrec.data.histories import histories
 from tfrec.data.interactions import Interactions, index_key
 
 if TYPE_CHECKING:
+    from tfrec.data.timeline import Timeline
     from tfrec.features import FeatureSpec
 
 BLOCK = 65_536
@@ -51,6 +52,10 @@ class Source(Protocol):
     @property
     def item_counts(self) -> np.ndarray:
         """``(item table rows,)`` int64 number of events of each item index."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """Events by user in time order."""
 
     @property
     def known(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
-from tfrec.data.negatives import sampler_of
+from tfrec.data.negatives import exhausted, sampler_of
 from tfrec.data.pipeline import (
     Reader,
     Source,
@@ -25,6 +26,7 @@ from tfrec.data.pipeline import (
     seeded_epochs,
     side_tables,
 )
+from tfrec.errors import listed
 from tfrec.features import FeatureSpec
 
 Expand = Callable[[Tensors, tf.Tensor], Any]
@@ -86,6 +88,10 @@ class EventView(View):
         """Where blocks of events come from."""
         return source.reader(names)
 
+    def unusable(self, source: Source) -> np.ndarray:
+        """``(n,)`` indices of users whose events make no examples."""
+        return np.empty(0, int)
+
     @abstractmethod
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Returns the function from a block of events and a seed to its examples.
@@ -109,6 +115,10 @@ class EventView(View):
         columns = columns or tuple(c.name for c in spec.columns)
         names = (*event_columns(source, columns), *self.extra_columns(spec))
         expand = self.expander(source, side_tables(source, columns))
+        size, users = self.examples(source), self.unusable(source)
+        if len(users):
+            size -= self.growth * _say_left_out(source, users)
+            expand = _leaving_out(expand, spec.user, users)
         blocks = expanded_blocks(
             self.reader(source, names),
             expand,
@@ -117,7 +127,40 @@ class EventView(View):
             growth=self.growth,
             per_user=self.per_user,
         )
-        return finish(seeded_epochs(seed, blocks), batch_size, self.examples(source))
+        return finish(seeded_epochs(seed, blocks), batch_size, size)
+
+
+def _say_left_out(source: Source, users: np.ndarray) -> int:
+    """Warns of users who have taken every item; returns how many events are theirs.
+
+    Raises:
+        ValueError: All events are.
+    """
+    column = source.spec.user_column
+    events = int(np.diff(source.timeline.start)[users].sum())
+    items = source.spec.item_column.size - source.spec.item_column.first
+    ids = users if column.hash_bins else source.spec.decode(column.name, users)
+    said = (
+        f"{column.name} {listed(ids.tolist())} took all {items} items, so that none is "
+        "left to draw as a negative"
+    )
+    if events == len(source):
+        raise ValueError(f"{said}, and there is no event of another user: add some.")
+    if events:
+        warnings.warn(f"{said}: {events} events are left out.", stacklevel=4)
+    return events
+
+
+def _leaving_out(expand: Expand, user: str, users: np.ndarray) -> Expand:
+    """The same without the events of some users."""
+    left_out = tf.constant(users, tf.int32)
+
+    def expand_others(events: Tensors, seed: tf.Tensor) -> Any:
+        others = tf.reduce_all(events[user][:, None] != left_out, axis=1)
+        kept = {name: tf.boolean_mask(v, others) for name, v in events.items()}
+        return expand(kept, seed)
+
+    return expand_others
 
 
 @dataclass(frozen=True)
@@ -127,7 +170,7 @@ class Pairs(EventView):
     Without negatives the target is the label column. With ``negatives`` every event is
     a positive (1) and draws that many others (0), anew each epoch; a batch holds
     positives and negatives in random order. Events labelled 0 among such positives are
-    refused.
+    refused. Users who have taken every item are left out, with a warning.
 
     Attributes:
         negatives: Negatives for each positive.
@@ -156,6 +199,12 @@ class Pairs(EventView):
                 "ranking objective with negatives."
             )
         return (spec.label,)
+
+    def unusable(self, source: Source) -> np.ndarray:
+        """Users who have taken every item, where negatives are drawn."""
+        if not self.negatives or not self.avoid_known:
+            return super().unusable(source)
+        return exhausted(source)
 
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Labelled events, or events with drawn negatives."""
@@ -186,7 +235,8 @@ class Triples(EventView):
     """Positives with their negatives side by side, for pairwise losses.
 
     The features hold the ids (and query columns) of the positive and
-    ``negative/index``: ``(batch, negatives)`` int32 item indices.
+    ``negative/index``: ``(batch, negatives)`` int32 item indices. Users who have taken
+    every item are left out, with a warning.
 
     Attributes:
         negatives: Negatives for each positive.
@@ -197,6 +247,10 @@ class Triples(EventView):
     negatives: int = 1
     alpha: float | None = None
     avoid_known: bool = True
+
+    def unusable(self, source: Source) -> np.ndarray:
+        """Users who have taken every item."""
+        return exhausted(source) if self.avoid_known else super().unusable(source)
 
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Events with drawn negatives beside them."""

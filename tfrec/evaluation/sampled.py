@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfrec.data.pipeline import taken_so_far
-from tfrec.evaluation.full import past_of, warm
+from tfrec.errors import listed
+from tfrec.evaluation.full import warm
 from tfrec.evaluation.pairs import Columns, Scorer, pair_features
 from tfrec.evaluation.protocols import SampledNegatives
 from tfrec.evaluation.result import Result, one_relevant, summarise
@@ -35,16 +37,12 @@ def draw(data: Interactions, rows: np.ndarray, negatives: int, seed: int) -> np.
         ValueError: A user has taken so many items that too few are left.
     """
     column, users = data.spec.item_column, data.user[rows].astype(np.int64)
-    past_of(data)  # which says what was taken before
-    taken = taken_so_far(data)
-    in_catalogue = taken[taken % column.size >= column.first]
-    bounds = np.arange(data.spec.user_column.size + 1) * column.size
-    left = column.size - column.first - np.diff(np.searchsorted(in_catalogue, bounds))
-    if len(rows) and left[users].min() < negatives:
-        user = int(users[np.argmin(left[users])])
+    taken, left = taken_so_far(data), untaken(data)[users]
+    if len(rows) and left.min() < negatives:
         raise ValueError(
-            f"user index {user} has taken all but {left[user]} of the items, so "
-            f"{negatives} negatives cannot be drawn: lower negatives."
+            f"{data.spec.user} {data.raw(data.spec.user)[rows[np.argmin(left)]]!r} has "
+            f"taken all but {left.min()} of the items, so {negatives} negatives cannot "
+            "be drawn: lower negatives."
         )
     rng = np.random.default_rng(seed)
     drawn = np.full((len(rows), negatives), -1, np.int64)
@@ -61,6 +59,15 @@ def draw(data: Interactions, rows: np.ndarray, negatives: int, seed: int) -> np.
         drawn[pending] = block
         pending = pending[wrong.any(1)]
     return drawn.astype(np.int32)
+
+
+def untaken(data: Interactions) -> np.ndarray:
+    """``(user table rows,)`` int64 items that a user took neither before nor here."""
+    column = data.spec.item_column
+    taken = taken_so_far(data)
+    known = taken[taken % column.size >= column.first]
+    users = data.spec.user_column.size
+    return column.size - column.first - np.bincount(known // column.size, None, users)
 
 
 def _repeats(block: np.ndarray) -> np.ndarray:
@@ -103,16 +110,22 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
     """
     column, stored = data.spec.item_column, protocol.candidates
     known_item, known_user = data.item >= column.first, warm(data)
-    rows = np.flatnonzero(known_item & known_user)
+    asked = known_item & known_user
     left_out = {
         "item outside the vocabulary": int(np.sum(~known_item)),
         "user cold": int(np.sum(known_item & ~known_user)),
     }
-    if not len(rows):
+    if not asked.any():
         raise ValueError(
             f"none of the {len(data)} events of {data.name} has a known user and item: "
             "split the data otherwise."
         )
+    if stored is None:
+        too_few = asked & (untaken(data)[data.user] < protocol.negatives)
+        left_out["too few items that the user did not take"] = int(np.sum(too_few))
+        asked &= ~too_few
+        _say_too_few(data, too_few, asked, protocol.negatives)
+    rows = np.flatnonzero(asked)
     if stored is None:
         candidates = draw(data, rows, protocol.negatives, protocol.seed)
     elif len(stored) != len(data):
@@ -141,6 +154,23 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
         len(np.unique(data.user[known_item & ~known_user])),
         {reason: n for reason, n in left_out.items() if n},
     )
+
+
+def _say_too_few(
+    data: Interactions, too_few: np.ndarray, asked: np.ndarray, negatives: int
+) -> None:
+    """Warns of users of whom there are too few items to draw; refuses to lack all."""
+    if not too_few.any():
+        return
+    name = data.spec.user
+    said = (
+        f"{name} {listed(np.unique(data.raw(name)[too_few]).tolist())} took so many "
+        f"items that {negatives} negatives cannot be drawn"
+    )
+    if not asked.any():
+        raise ValueError(f"{said}, and no other event can be asked: lower negatives.")
+    count = int(np.sum(too_few))
+    warnings.warn(f"{said}: {count} events are left out.", stacklevel=2)
 
 
 def evaluate(

@@ -291,6 +291,16 @@ def test_commas_in_names_are_no_separators(ratings, rows):
     assert len(from_file(ratings, "u", "i", columns=BAGS)) == 3 + rows.count("\n")
 
 
+def test_padding_in_a_list_of_a_file_is_no_entry(ratings):
+    ratings.write_text("u,i,h,g\n1,10,|10||10|20|10,|A\n2,20,-1|-1|-1|20,A||B\n")
+    data = from_file(ratings, "u", "i", columns=BAGS)
+    histories = data.columns["h"] if "h" in data.columns else data.users["h"]
+    raw = data.spec.decode("h", histories)
+    np.testing.assert_array_equal(raw[-2:], [[10, 20, 10], [20, -1, -1]])
+    bags = data.spec.decode("g", data.items["g"])
+    assert bags[-2:, :2].tolist() == [["A", ""], ["A", "B"]]
+
+
 def test_an_empty_history_is_padding(ratings):
     ratings.write_text(HISTORIES)
     data = from_file(ratings, "u", "i", columns=BAGS)

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis.strategies import lists, sampled_from
 
 from tfrec import keras
 from tfrec.features import Categorical, FeatureSpec, Numeric, Sequence, Text
@@ -124,6 +126,26 @@ def test_known_trigrams_have_indices():
 def test_a_sequence_keeps_its_latest_entries(raw, expected):
     spec = FeatureSpec((*IDS, Sequence("h", of="item_id", max_len=3)))
     assert spec.encode("h", raw).tolist() == expected
+
+
+@given(rows=lists(lists(sampled_from(["", "x", "y", "?"]), max_size=7), min_size=1))
+def test_padding_may_stand_anywhere(rows):
+    """In a sequence, whose newest entries come last, and in a bag."""
+    spec = FeatureSpec(
+        (
+            *IDS,
+            Sequence("h", of="item_id", max_len=3),
+            Categorical("g", "item", vocabulary=("x", "y"), max_len=3),
+        )
+    )
+    width = max(map(len, rows))
+    in_front = [[""] * (width - len(row)) + row for row in rows]
+    raw = np.array(in_front, object).reshape(len(rows), width)
+    index = {"?": 1, "x": 2, "y": 3}
+    entries = [[index[word] for word in row if word] for row in rows]
+    newest = [(row[-3:] + [0] * 3)[:3] for row in entries]
+    assert spec.encode("h", raw).tolist() == newest
+    assert spec.encode("g", raw).tolist() == [(row + [0] * 3)[:3] for row in entries]
 
 
 def test_a_sequence_of_no_width_is_padding():

@@ -99,11 +99,16 @@ def encode(spec: FeatureSpec, name: str, values: pa.ChunkedArray) -> np.ndarray:
 
 
 def _padded(spec: FeatureSpec, column: Column, values: pa.ChunkedArray) -> np.ndarray:
-    """Lists of ids as ``(n, max_len)`` indices; sequences keep their latest."""
+    """Lists of ids as ``(n, max_len)`` indices; sequences keep their latest.
+
+    Padding and missing ids in a list are no entries.
+    """
     max_len = int(spec.length(column.name) or 0)
     unique, place = distinct(pc.list_flatten(values))
     flat = lookup(spec, column.name, unique)[place]
     lengths = pc.list_value_length(values).to_numpy()
+    owner = np.repeat(np.arange(len(lengths)), lengths)[flat > 0]
+    lengths, flat = np.bincount(owner, minlength=len(lengths)), flat[flat > 0]
     end = np.cumsum(lengths)
     kept = np.minimum(lengths, max_len)
     begin = end - kept if isinstance(column, Sequence) else end - lengths

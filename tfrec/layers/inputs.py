@@ -69,16 +69,13 @@ def tokenize(column: Text, texts: tf.Tensor) -> tf.Tensor:
 
 
 def _fit_length(values: tf.Tensor, length: int, latest: bool) -> tf.Tensor:
-    """Pads or cuts ``(n, any)`` indices to ``(n, length)``; may keep the latest."""
-    if latest:
-        counts = tf.reduce_sum(tf.cast(values > 0, tf.int32), axis=1, keepdims=True)
-        start = tf.maximum(counts - length, 0)
-        take = start + tf.range(tf.minimum(length, tf.shape(values)[1]))[None, :]
-        values = tf.gather(values, take, batch_dims=1)
-    values = values[:, :length]
-    missing = length - tf.shape(values)[1]
-    padded = tf.pad(values, [[0, 0], [0, missing]])
-    return tf.ensure_shape(padded, (None, length))
+    """The first, or the latest, ``length`` entries of each row, padded behind.
+
+    Padding of ``values``, ``(n, any)`` indices, may stand anywhere.
+    """
+    entries = tf.ragged.boolean_mask(values, values > 0)
+    kept = entries[:, -length:] if latest else entries[:, :length]
+    return kept.to_tensor(shape=(None, length))
 
 
 class InputColumn(tf.Module):
@@ -98,7 +95,11 @@ class InputColumn(tf.Module):
         self.lookup = table or Lookup(spec.table(name))
 
     def __call__(self, values: tf.Tensor) -> tf.Tensor:
-        """``(n,)`` or ``(n, any)`` raw values to int32 ``(n,)`` or ``(n, max_len)``."""
+        """``(n,)`` or ``(n, any)`` raw values to int32 ``(n,)`` or ``(n, max_len)``.
+
+        Rows may be padded in front, behind or between. Of more than ``max_len`` entries
+        a sequence keeps the last, which are the newest, and a bag the first.
+        """
         if isinstance(self.column, Text):
             return self.lookup(tokenize(self.column, values))
         indices = self.lookup(values)

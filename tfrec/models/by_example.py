@@ -55,7 +55,7 @@ class ByExample(keras.Model):
             self.test_function = self._traced_once(super().make_test_function)
         return self.test_function
 
-    def _traced_once(self, make: Callable[[bool], Callable[..., Any]]) -> Any:
+    def _traced_once(self, make: Callable[[bool], Any]) -> Any:
         if self._cluster_coordinator or self.run_eagerly:
             return make(True)
         with self._steps_at_once(1):

@@ -184,7 +184,7 @@ class Tuner:
     def build(self, config: Any) -> Recommender:
         """A model of a configuration that has met the training events, compiled."""
         model = self.kind(self.train.spec, config)
-        model.adapt(self.train)
+        model.adapt(self.train)  # type: ignore[arg-type]
         model.compile()
         return model
 

@@ -120,7 +120,9 @@ class PowerCut(BaseException):
     """Nothing in the library catches it."""
 
 
-def test_an_interrupted_run_is_resumed(small, run, refused, tmp_path, monkeypatch):
+def test_an_interrupted_run_is_resumed(
+    small, ratings, run, refused, tmp_path, monkeypatch
+):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     more = ["--epochs", 5, "--patience", 5]
     assert run(*small(whole, *more)).exit_code == 0
@@ -140,6 +142,10 @@ def test_an_interrupted_run_is_resumed(small, run, refused, tmp_path, monkeypatc
     assert {path.name for path in broken.iterdir()} == {"unfinished"}
     assert "with epochs 5, not 6" in refused(*small(broken, "--epochs", 6))
     assert "holds an interrupted run" in refused("recommend", broken, "--user", "u1")
+    events = ratings.read_text()
+    ratings.write_text(events.replace(",5,", ",4,", 1))
+    assert "with other events than" in refused(*small(broken, *more))
+    ratings.write_text(events)
 
     result = run(*small(broken, *more))
     assert result.exit_code == 0, result.output

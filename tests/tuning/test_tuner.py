@@ -188,6 +188,17 @@ def test_a_folder_of_another_search_is_refused(tuner, made, parts, tmp_path):
         tuner("other")
 
 
+def test_a_search_over_other_events_is_refused(made, parts, tmp_path):
+    """Of the same name: a file that has grown, or another split of it."""
+    train, valid = parts
+    before = (tmp_path / "search/trials.json").read_text()
+    for changed in ((train.take(slice(None, -1)), valid), (train, valid.take([0]))):
+        assert changed[0].name == train.name
+        with pytest.raises(ValueError, match="search over other events than small"):
+            search_in(tmp_path / "search", changed, trials=3)
+    assert (tmp_path / "search/trials.json").read_text() == before
+
+
 def test_a_full_disk_ends_the_search_and_keeps_its_trials(tuner, monkeypatch):
     search = tuner(trials=3)
     usage = namedtuple("usage", "total used free")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfrec.models.base import Recommender
 
 CONFIG, METRICS, HISTORY = "config.yaml", "metrics.json", "history.csv"
-BACKUP = "backup"
+BACKUP, EVENTS = "backup", "events.txt"
 MODEL, CURVE, TITLES = "model.keras", "learning_curve.png", "titles.csv"
 
 
@@ -49,19 +49,21 @@ class Run:
         """Where the state of a run that goes on is kept."""
         return self.folder / "unfinished"
 
-    def begin(self, settings: dict[str, Any], overwrite: bool) -> bool:
+    def begin(self, settings: dict[str, Any], events: str, overwrite: bool) -> bool:
         """Makes ready to train with these settings.
 
         Args:
             settings: All settings of the run, resolved.
+            events: The key of the data, see :mod:`tfrec.data.fingerprint`.
             overwrite: Whether what is there may go.
 
         Returns:
-            Whether an interrupted run of the same settings is there to be resumed.
+            Whether an interrupted run of the same settings and events is there to be
+            resumed.
 
         Raises:
             ValueError: The folder holds a finished run, an interrupted one with other
-                settings, or anything else.
+                settings or events, or anything else.
         """
         if self.finished and not overwrite:
             raise ValueError(
@@ -72,7 +74,7 @@ class Run:
         if state.is_file() and not (self.unfinished / BACKUP).is_dir():
             shutil.rmtree(self.unfinished)  # no epoch was ended: nothing is lost
         if state.is_file():
-            changed = self._changed(config_file.read(state), settings)
+            changed = self._changed(config_file.read(state), settings, events)
             if changed is None:
                 return True
             if not overwrite:
@@ -85,6 +87,7 @@ class Run:
             raise ValueError(
                 f"{self.folder} is not empty and holds no run: choose another --out."
             )
+        write(self.unfinished / EVENTS, events + "\n")
         write(state, config_file.dump(settings))
         return False
 
@@ -96,12 +99,17 @@ class Run:
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def _changed(self, there: dict[str, Any], settings: dict[str, Any]) -> str | None:
-        """The first setting that differs from the interrupted run's, in words."""
+    def _changed(
+        self, there: dict[str, Any], settings: dict[str, Any], events: str
+    ) -> str | None:
+        """What first differs from the interrupted run, in words."""
         here = config_file.loads(config_file.dump(settings))
         for name in {**there, **here}:
             if there.get(name) != here.get(name):
                 return f"{name} {there.get(name)}, not {here.get(name)}"
+        file = self.unfinished / EVENTS
+        if not file.is_file() or file.read_text(encoding="utf-8").strip() != events:
+            return f"other events than {here.get('data')} has now"
         return None
 
     def finish(self, metrics: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tfrec.cli import callbacks, output, progress
 from tfrec.cli.run import BACKUP, CURVE, MODEL, TITLES, Run, write_titles
 from tfrec.cli.source import Source
+from tfrec.data.fingerprint import fingerprint
 from tfrec.evaluation import Evaluator, RankingCallback, Result, protocols
 from tfrec.evaluation.callback import monitored
 from tfrec.models import registry
@@ -43,7 +44,7 @@ def train(
     parts = source.parts()
     model = _model(name, settings, parts[0])
     run = Run(folder)
-    resumed = run.begin(settings, overwrite)
+    resumed = run.begin(settings, fingerprint(*parts), overwrite)
     done = callbacks.epochs_done(run.unfinished / BACKUP) if resumed else 0
     if resumed:
         output.note(

@@ -8,6 +8,7 @@ from typing import Any
 from tfrec.cli import output, progress, training
 from tfrec.cli.run import MODEL, TITLES, Run, write_titles
 from tfrec.cli.source import Source
+from tfrec.data.fingerprint import fingerprint
 from tfrec.evaluation import plots
 from tfrec.tuning import Tuner
 
@@ -80,7 +81,9 @@ def _write_best(
     train = {k: v for k, v in settings.items() if k not in own and v not in (None, ())}
     run = Run(tuner.folder / BEST)
     run.begin(
-        {"model": name, **train, "data": data, **model.config.to_dict()}, overwrite=True
+        {"model": name, **train, "data": data, **model.config.to_dict()},
+        fingerprint(*parts),
+        overwrite=True,
     )
     model.save(run.unfinished / MODEL)
     write_titles(run.unfinished / TITLES, parts[1])

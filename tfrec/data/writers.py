@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +24,7 @@ class Shards(Protocol):
         """Takes rows in the order of the file."""
 
     def close(self, report: Report) -> dict[str, Any]:
-        """Finishes; returns ``rows`` and ``shards`` (file, rows, bytes)."""
+        """Finishes; returns ``rows`` and ``shards`` (see :func:`write_shard`)."""
 
 
 def write_shard(path: Path, rows: pa.Table) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def write_shard(path: Path, rows: pa.Table) -> dict[str, Any]:
         rows: Raw columns.
 
     Returns:
-        ``file``, ``rows`` and ``bytes`` of the shard.
+        ``file``, ``rows`` and ``bytes`` of the shard, and the ``digest`` of its rows.
 
     Raises:
         OSError: The disk is full, or cannot be written.
@@ -43,6 +44,7 @@ def write_shard(path: Path, rows: pa.Table) -> dict[str, Any]:
 
     from tfrec.data.examples import serialise
 
+    digest = hashlib.blake2b(digest_size=16)
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for start in range(0, len(rows), BLOCK):
@@ -50,9 +52,15 @@ def write_shard(path: Path, rows: pa.Table) -> dict[str, Any]:
                 columns = {n: block[n].combine_chunks() for n in block.column_names}
                 for example in serialise(columns):
                     writer.write(example)
+                    digest.update(example)
     except tf.errors.OpError as error:
         raise OSError(error.message) from error
-    return {"file": path.name, "rows": len(rows), "bytes": path.stat().st_size}
+    return {
+        "file": path.name,
+        "rows": len(rows),
+        "bytes": path.stat().st_size,
+        "digest": digest.hexdigest(),
+    }
 
 
 class OrderedShards:

@@ -12,16 +12,17 @@ SEARCH, TRIALS = "search.json", "trials.json"
 SPARE = 64 * 1024**2
 
 
-def claim(folder: Path, search: dict[str, Any]) -> bool:
+def claim(folder: Path, search: dict[str, Any], events: str) -> bool:
     """Takes a folder for a search, or finds the same search in it.
 
     Args:
         folder: The folder, made if need be.
         search: JSON-able settings; those of one search agree, the number of trials
             aside.
+        events: The key of the data, see :mod:`tfrec.data.fingerprint`.
 
     Returns:
-        Whether an earlier search of the same settings is there to go on.
+        Whether an earlier search of the same settings and events is there to go on.
 
     Raises:
         ValueError: The folder holds another search, or anything else.
@@ -32,7 +33,7 @@ def claim(folder: Path, search: dict[str, Any]) -> bool:
             raise ValueError(
                 f"{folder} is not empty and holds no search: choose another folder."
             )
-        write(file, search)
+        write(file, {**search, "events": events})
         return False
     there = read(file)
     for name, value in json.loads(json.dumps(search)).items():
@@ -41,6 +42,11 @@ def claim(folder: Path, search: dict[str, Any]) -> bool:
                 f"{folder} holds a search with {name} {there.get(name)}, not {value}: "
                 "choose another folder, or remove it to start anew."
             )
+    if there.get("events") != events:
+        raise ValueError(
+            f"{folder} holds a search over other events than {search['data']} has now: "
+            "choose another folder, or remove it to start anew."
+        )
     return True
 
 

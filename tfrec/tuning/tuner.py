@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfrec import keras
+from tfrec.data.fingerprint import fingerprint
 from tfrec.errors import did_you_mean
 from tfrec.evaluation import Evaluator, protocols
 from tfrec.evaluation.callback import RankingCallback, monitored
@@ -30,9 +31,9 @@ class Tuner:
     """Searches the hyper-parameters of a model with keras-tuner.
 
     Every trial trains a model on ``train`` and is scored by the best epoch on
-    ``valid``. The folder holds the search: made again with the same arguments after an
-    interruption, it goes on after the last finished trial, and a larger ``trials`` adds
-    to a search that had ended.
+    ``valid``. The folder holds the search: made again with the same arguments and
+    events after an interruption, it goes on after the last finished trial, and a larger
+    ``trials`` adds to a search that had ended.
 
     With keras-tuner's variables ``KERASTUNER_TUNER_ID`` (``chief`` or another name),
     ``KERASTUNER_ORACLE_IP`` and ``KERASTUNER_ORACLE_PORT`` set, the chief hands trials
@@ -61,7 +62,7 @@ class Tuner:
         objective: Name of the score.
         mode: Whether it shall be ``max`` or ``min``.
         space: What is searched.
-        resumed: Whether an earlier search of the same settings goes on.
+        resumed: Whether an earlier search of the same settings and events goes on.
 
     Raises:
         ValueError: Whatever space, folder, or evaluation refuse; an objective that
@@ -118,6 +119,7 @@ class Tuner:
                 "patience": patience,
                 "space": self.space.to_dict(),
             },
+            fingerprint(train, valid),
         )
         self._tuner = made(self, algorithm)
 

@@ -64,7 +64,7 @@ def learn(model: Any, train: Interactions, valid: Interactions) -> None:
     """Trains a model; the epoch that is best on validation data is kept."""
     model.compile()
     stop = keras.callbacks.EarlyStopping(
-        "val_ndcg@10", mode="max", patience=2, restore_best_weights=True
+        "val_ndcg@10", mode="max", patience=4, restore_best_weights=True
     )
     batch_size = 128 if isinstance(model, models.GRU4Rec) else BATCH_SIZE
     model.fit(

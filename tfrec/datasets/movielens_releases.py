@@ -1,4 +1,8 @@
-"""MovieLens 100K, 1M and latest-small through TFDS, also from an archive at hand."""
+"""MovieLens 100K, 1M and latest-small through TFDS, also from an archive at hand.
+
+What TFDS prepares, 350 MB of 1M, goes to its own folder, ``$TFDS_DATA_DIR`` or
+``~/tensorflow_datasets``, and never to the folder of the archive.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ def movielens_100k(data_dir: Path | None = None, history: int = 50) -> Interacti
     Columns as in ``movielens``, and ``gender``, ``age``, ``occupation``, ``zip_code``.
 
     Args:
-        data_dir: Where ``ml-100k.zip`` may lie and prepared data go.
+        data_dir: Where ``ml-100k.zip`` may lie; it is only read.
         history: Length of the column ``history``.
 
     Raises:
@@ -46,7 +50,7 @@ def movielens_1m(data_dir: Path | None = None, history: int = 50) -> Interaction
     Columns as in ``movielens/100k``. Preparing takes two minutes, once.
 
     Args:
-        data_dir: Where ``ml-1m.zip`` may lie and prepared data go.
+        data_dir: Where ``ml-1m.zip`` may lie; it is only read.
         history: Length of the column ``history``.
 
     Raises:
@@ -64,7 +68,7 @@ def movielens_latest_small(
     Columns as in ``movielens``.
 
     Args:
-        data_dir: Where ``ml-latest-small.zip`` may lie and prepared data go.
+        data_dir: Where ``ml-latest-small.zip`` may lie; it is only read.
         history: Length of the column ``history``.
 
     Raises:
@@ -79,7 +83,7 @@ def _load(release: str, name: str, data_dir: Path | None, history: int) -> Inter
     from tfrec.datasets.sources.cache import cached
     from tfrec.datasets.sources.movielens_tables import DEMOGRAPHY, movielens
 
-    directory = prepared_directory(data_dir)
+    directory = prepared_directory(None)
     table = cached(
         directory,
         f"movielens/{release}",

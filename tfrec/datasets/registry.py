@@ -81,9 +81,10 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Any:
 
     Args:
         name: One of :func:`names`.
-        data_dir: Where archives are and prepared data go; the environment variable
-            ``TFREC_DATA_DIR`` when None, else the folder of TFDS. It may be read-only:
-            then prepared data go to the folder of TFDS.
+        data_dir: Where the files and archives are; the environment variable
+            ``TFREC_DATA_DIR`` when None. It is only read, and what is prepared goes to
+            the folder of TFDS; save for data that are packaged and not read from
+            there, which are prepared in it where it is writable.
         **options: Of the data set.
 
     Returns:

@@ -6,6 +6,7 @@ recording or poster comes with the project.
 
 import dataclasses
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -242,13 +243,19 @@ def test_missing_and_unreadable_are_counted_in_a_sentence(events):
     assert not pixels[:2].any() and pixels[2].any()
 
 
+@cache
+def by_kind(column: str) -> ContentTower:
+    """What tells the kinds apart by pictures or by sounds alone."""
+    data = media_data("user_id", "item_id", column)
+    return fitted(
+        data, epochs=80, learning_rate=0.02, similarity="cosine", temperature=0.2
+    )
+
+
 def test_untouched_items_of_the_right_kind_come_first():
     """Users of either kind, by picture alone and by sound alone."""
     for column in ("poster", "preview"):
-        data = media_data("user_id", "item_id", column)
-        model = fitted(
-            data, epochs=80, learning_rate=0.02, similarity="cosine", temperature=0.2
-        )
+        model = by_kind(column)
         cold = [f"i{n}" for n in range(ITEMS - 6, ITEMS)]
         found = model.recommend(
             {"user_id": ["u0", "u1", "u4", "u7"]}, k=3, candidates=[cold] * 4
@@ -259,16 +266,12 @@ def test_untouched_items_of_the_right_kind_come_first():
 
 def test_tones_are_told_apart():
     """Of new tones of both pitches, the vectors are nearer to their own."""
-    data = media_data("user_id", "item_id", "preview")
-    model = fitted(
-        data, epochs=80, learning_rate=0.02, similarity="cosine", temperature=0.2
-    )
-    rng = np.random.default_rng(9)
+    model, rng = by_kind("preview"), np.random.default_rng(9)
     pitch = np.arange(20) % 2
     sounds = [wav(tone(TONES[kind] * rng.uniform(0.97, 1.03), rng)) for kind in pitch]
     features = {"item_id": tf.fill([20], "new"), "preview": tf.constant(sounds)}
     vectors = model.item_embedding(features).numpy()
-    own = data.spec.encode("item_id", [f"i{n}" for n in range(2, 14)]) - 2
+    own = model.spec.encode("item_id", [f"i{n}" for n in range(2, 14)]) - 2
     known = model.catalogue_state()["item"].numpy()[own]
     means = np.stack([known[own % 2 == kind].mean(0) for kind in (0, 1)])
     assert (np.argmax(vectors @ means.T, axis=1) == pitch).mean() >= 0.95

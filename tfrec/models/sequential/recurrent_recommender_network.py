@@ -240,9 +240,8 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
         moved = tf.concat(parts, axis=0)
         rows = tf.range(column.first, column.size)
         now = tf.gather(moved, self._places(rows, tf.constant(SPAN, tf.int64)))
-        vectors = self._stationary(now, rows)
         return {
-            "item": tf.cast(vectors, tf.float32),
+            "item": tf.cast(self._stationary(now, rows), tf.float32),
             "moved": tf.cast(moved, tf.float32),
         }
 

@@ -27,4 +27,5 @@ def test_a_new_item_begins_anew_and_the_others_keep_their_vectors(data, randomis
     before = model.query_features.tables["movie_id"].embeddings.numpy()
     table = model.over(grown).query_features.tables["movie_id"].embeddings.numpy()
     np.testing.assert_array_equal(table[3:], before[2:])
+    np.testing.assert_array_equal(table[:2], before[:2])  # padding and unknown
     assert 0 < np.abs(table[2]).max() <= 0.05  # as every vector before training

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from tfrec.layers.content import ContentFeatures, Sizes
@@ -149,9 +150,12 @@ class ContentTower(ContentItems, TwoTower):
             if id(ours) not in apart:
                 theirs.assign(ours)
         if items is not None:
-            raw = data.spec.item_column.raw.tolist()
-            place = self.spec.encode(self.spec.item, raw)
-            known = place >= self.spec.item_column.first
+            old, new = self.spec.item_column, data.spec.item_column
+            place = self.spec.encode(old.name, new.raw.tolist())
+            known = place >= old.first
+            # Padding and unknown items, of which training left vectors too.
+            shared = min(old.first, new.first)
+            place[:shared], known[:shared] = np.arange(shared), True
             table = model.query_features.tables[self.spec.item].embeddings
             own = tf.gather(items.embeddings, place)
             table.assign(tf.where(known[:, None], own, table))

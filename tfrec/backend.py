@@ -57,6 +57,23 @@ def traced(function: Callable[..., Any], *signature: Any) -> Any:
         return tf.function(function).get_concrete_function(*signature)
 
 
+def mapped(function: Callable[..., Any], elements: Any) -> Any:
+    """``tf.map_fn`` to float32.
+
+    Outside of a graph, where Python's own ``if`` and ``for`` do, AutoGraph would still
+    rewrite the function and all that it calls: it is left out there.
+
+    Args:
+        function: One element, or a tuple of one of each, to a float32 tensor.
+        elements: A tensor, or a tuple of them, of equal first dimensions.
+    """
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        function = tf.autograph.experimental.do_not_convert(function)
+    return tf.map_fn(function, elements, fn_output_signature=tf.float32)
+
+
 def keras_tuner() -> ModuleType:
     """Imports keras-tuner so that it accepts the Keras 2 models of tfrec.
 

@@ -32,6 +32,20 @@ def towers(data):
     return adapted(TwoTower, data)
 
 
+def test_a_query_is_scored_against_the_catalogue_and_no_more(data, monkeypatch):
+    model, passes = adapted(NeuMF, data), []
+    model.ensure_built()
+    scores = model.pair_scores
+
+    def counted(inputs, training=None):
+        passes.append(len(inputs["user_id"]))
+        return scores(inputs, training)
+
+    monkeypatch.setattr(model, "pair_scores", counted)
+    model.recommend({"user_id": ["u0", "u9", "u3"]}, k=4)
+    assert sum(passes) == 3 * 30
+
+
 def test_scores_are_those_of_the_pairs(gmf, data):
     result = gmf.recommend({"user_id": ["u0", "u9"]}, k=4)
     for user, items, scores in zip(

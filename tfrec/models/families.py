@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from tfrec import keras
+from tfrec import backend, keras
 from tfrec.data.negatives import NegativeSampler
 from tfrec.models.base import Recommender
 
@@ -139,7 +139,7 @@ class PairScorer(Recommender):
         items = self.lookup(state)
         count = tf.shape(items[self.spec.item])[0]
         batch = tf.shape(queries[self.query_columns[0]])[0]
-        group = tf.maximum(1, self.pairs_at_once // count)
+        group = tf.maximum(1, tf.minimum(self.pairs_at_once // count, batch))
         groups = (batch + group - 1) // group
 
         def one(number: tf.Tensor) -> tf.Tensor:
@@ -153,7 +153,7 @@ class PairScorer(Recommender):
                 pairs[name] = tf.tile(values, times)
             return tf.reshape(self.pair_scores(pairs), [group, count])
 
-        scores = tf.map_fn(one, tf.range(groups), fn_output_signature=tf.float32)
+        scores = backend.mapped(one, tf.range(groups))
         return tf.reshape(scores, [groups * group, count])[:batch]
 
     def call(self, features: Tensors, training: bool | None = None) -> tf.Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.columns import Categorical
 from tfrec.data.matrix import Matrix, Side
 from tfrec.data.rows import Rows
@@ -220,7 +221,7 @@ def in_groups(
     def one(number: tf.Tensor) -> tf.Tensor:
         return some(tf.minimum(number * group + tf.range(group), count - 1))
 
-    found = tf.map_fn(one, tf.range(groups), fn_output_signature=tf.float32)
+    found = backend.mapped(one, tf.range(groups))
     return tf.reshape(found, [-1, width])[:count]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec import keras
+from tfrec import backend, keras
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._taken import FromTaken
@@ -120,16 +120,16 @@ class EASE(ClosedForm, FromTaken, Recommender):
         target = tf.cast(inputs[self.spec.item], tf.int64) - self.spec.item_column.first
         flat = tf.reshape(self.item_weights, [-1])
         pairs = tf.size(target)
+        group = tf.maximum(1, tf.minimum(GROUP, pairs))
 
         def some(number: tf.Tensor) -> tf.Tensor:
-            chosen = tf.minimum(number * GROUP + tf.range(GROUP), pairs - 1)
+            chosen = tf.minimum(number * group + tf.range(group), pairs - 1)
             rows, columns = self.taken.pairs(tf.gather(inputs[self.spec.user], chosen))
             wanted = tf.gather(tf.maximum(tf.gather(target, chosen), 0), rows)
             weights = tf.gather(flat, columns * self.taken.items + wanted)
-            return tf.math.unsorted_segment_sum(weights, rows, GROUP)
+            return tf.math.unsorted_segment_sum(weights, rows, group)
 
-        groups = tf.range((pairs + GROUP - 1) // GROUP)
-        scores = tf.map_fn(some, groups, fn_output_signature=tf.float32)
+        scores = backend.mapped(some, tf.range((pairs + group - 1) // group))
         return tf.where(target < 0, 0.0, tf.reshape(scores, [-1])[:pairs])
 
     def catalogue_state(self) -> Tensors:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.layers.top_k import mask, top_k
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
@@ -185,7 +186,7 @@ class ItemKNN(ClosedForm, FromTaken, Recommender):
             return tf.math.unsorted_segment_sum(near, owner, items)
 
         stretches = tf.stack(self.taken.stretch(users), axis=1)
-        scores = tf.map_fn(one, stretches, fn_output_signature=tf.float32)
+        scores = backend.mapped(one, stretches)
         return tf.ensure_shape(scores, [None, items]) + state["bias"]
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._sessions import session_column
@@ -157,5 +158,5 @@ class SessionKNN(ClosedForm, Recommender):
             row, column = self.taken.pairs(tf.gather(users, best))
             return tf.math.unsorted_segment_sum(tf.gather(near, row), column, items)
 
-        scores = tf.map_fn(one, sessions, fn_output_signature=tf.float32)
+        scores = backend.mapped(one, sessions)
         return tf.ensure_shape(scores, [None, items])

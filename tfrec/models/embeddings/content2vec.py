@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.columns import Image, Text
 from tfrec.data.windows import Windows
 from tfrec.layers.content import ContentFeatures, Sizes
@@ -249,7 +250,7 @@ class Content2Vec(BatchLoss):
             scores = self.pair_unit(self.pair_unit.all(past, items))
             return mean_of_real(scores, row > 0, axis=0)
 
-        return tf.map_fn(one, history, fn_output_signature=tf.float32)
+        return backend.mapped(one, history)
 
     def call(self, features: Tensors, training: bool | None = None) -> tf.Tensor:
         """Mean y of each pair's item with those of the history, ``(batch,)``."""

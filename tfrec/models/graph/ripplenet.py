@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfrec import keras
+from tfrec import backend, keras
 from tfrec.data.knowledge import Edges
 from tfrec.layers.embedding import table
 from tfrec.models.baselines._taken import item_count, taken_keys
@@ -255,7 +255,7 @@ class RippleNet(_OverGraph):
             _, tail, moved, _, mask = self.ripples(number[None])
             return self.respond(state["item"][None], moved, tail, mask)[0][0]
 
-        return tf.map_fn(one, user, fn_output_signature=tf.float32)
+        return backend.mapped(one, user)
 
     def item_similarity(self, items: tf.Tensor) -> tf.Tensor:
         """Cosine of items as entities."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.data.interactions import index_key
 from tfrec.data.views import Positives
 from tfrec.features import FeatureSpec, Numeric, Sequence
@@ -239,7 +240,7 @@ class BehaviourModel(ClickModel):
             return score(features, {n: tf.gather(v, rows) for n, v in state.items()})
 
         starts = tf.range(0, count, size)
-        scores = tf.map_fn(part, starts, fn_output_signature=tf.float32)
+        scores = backend.mapped(part, starts)
         scores = tf.transpose(scores, [1, 0, 2])
         return tf.reshape(scores, [tf.shape(scores)[0], -1])[:, :count]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from tfrec import keras
+from tfrec import backend, keras
 from tfrec.features import Categorical
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
@@ -102,7 +102,7 @@ def in_parts(
         own = tf.gather(items, tf.minimum(row, lists - 1))
         return score(some, tf.gather(own, column, axis=1))
 
-    scores = tf.map_fn(part, tf.range(down * across), fn_output_signature=tf.float32)
+    scores = backend.mapped(part, tf.range(down * across))
     scores = tf.reshape(scores, [down, across, rows, size])
     scores = tf.transpose(scores, [0, 2, 1, 3])
     return tf.reshape(scores, [down * rows, across * size])[:batch, :count]

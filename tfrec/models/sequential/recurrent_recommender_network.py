@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec import backend
 from tfrec.data.crossed import Crossed
 from tfrec.layers.clock import DAY
 from tfrec.losses import sum_of_squares
@@ -292,8 +293,7 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
                 moved = tf.gather(state["moved"], self._places(rows, asked[1]))
                 return tf.linalg.matvec(moved, asked[0])
 
-            asked = query[:, :dim], steps
-            moving = tf.map_fn(one, asked, fn_output_signature=tf.float32)
+            moving = backend.mapped(one, (query[:, :dim], steps))
             return moving + tf.matmul(query[:, dim:], items[:, dim:], transpose_b=True)
 
         latest = tf.reduce_all(steps >= self.step(self.clock.last))

@@ -55,10 +55,7 @@ def test_a_failure_leaves_the_old_file(model, tmp_path, monkeypatch):
 def test_what_is_no_model_is_refused(tmp_path):
     empty = tmp_path / "empty.keras"
     empty.touch()
-    archive = tmp_path / "other.keras"
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("readme.txt", "no model")
-    for path in (tmp_path / "missing.keras", tmp_path, empty, archive):
+    for path in (tmp_path / "missing.keras", tmp_path, empty):
         with pytest.raises(ValueError, match=f"'{path}' is no saved model: give a"):
             models.load(path)
 

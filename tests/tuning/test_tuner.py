@@ -199,6 +199,28 @@ def test_a_search_over_other_events_is_refused(made, parts, tmp_path):
     assert (tmp_path / "search/trials.json").read_text() == before
 
 
+@pytest.mark.parametrize("file", ["oracle.json", "trial_0/trial.json"])
+@pytest.mark.parametrize("registered", [None, "tfrec>Adam"])
+def test_state_that_names_other_classes_is_refused_and_imports_none(
+    file, registered, tuner, made, tmp_path, monkeypatch
+):
+    canary, path = tmp_path / "canary", tmp_path / "search/state" / file
+    code = f"from pathlib import Path\nPath({str(canary)!r}).touch()\n"
+    (tmp_path / "tuner_payload.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    state = json.loads(path.read_text())
+    state["hyperparameters"]["space"][0] = {
+        "module": "tuner_payload",
+        "class_name": "Choice",
+        "config": {"conditions": [{"class_name": "os.system", "config": {}}]},
+        "registered_name": registered,
+    }
+    path.write_text(json.dumps(state))
+    with pytest.raises(ValueError, match=r"search is damaged \(.*remove it and search"):
+        tuner()
+    assert not canary.exists()
+
+
 def test_a_full_disk_ends_the_search_and_keeps_its_trials(tuner, monkeypatch):
     search = tuner(trials=3)
     usage = namedtuple("usage", "total used free")

@@ -252,8 +252,14 @@ class Recommender(ByExample):
         )
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles a loaded model as the saved one was, optimizer slots included."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        """Compiles a loaded model as the saved one was, optimizer slots included.
+
+        Raises:
+            ValueError: The configuration names what no model file may.
+        """
+        from tfrec.models.objects import compile_arguments
+
+        self.compile(**compile_arguments(config))
         self.make_slots()
 
     def save(self, filepath: str | Path, **kwargs: Any) -> None:

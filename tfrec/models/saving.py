@@ -1,20 +1,27 @@
-"""Models on disk: Keras's own ``.keras`` format, never half a file."""
+"""Models on disk: Keras's own ``.keras`` format, never half a file, and read safely."""
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfrec import keras
-from tfrec.models import registry
+import tensorflow as tf
+
+from tfrec.features import FeatureSpec
+from tfrec.models.archive import unpack
+from tfrec.models.objects import check, model_class
 
 if TYPE_CHECKING:
     from tfrec.models.base import Recommender
+
+LARGEST_EXAMPLE = 2**24  # numbers and ids of one row: a colour image of 2364 x 2364
+SPARE = 16 * 1024**2  # bytes of variables that are not saved, as those of metrics
 
 
 def save(write: Callable[[str], Any], path: Path) -> None:
@@ -40,28 +47,94 @@ def save(write: Callable[[str], Any], path: Path) -> None:
 
 
 def load(path: str | Path) -> Recommender:
-    """Loads a saved model, its class found by the name in the file.
+    """Loads a saved model, compiled as it was, its class found by the name in the file.
+
+    A file need not be trusted: it runs no code and imports nothing, and takes memory in
+    proportion to its size. Its class is one of the registry, or a subclass of yours
+    that is defined before; its optimizer, losses and metrics are those of Keras and
+    tfrec, or yours that are registered with
+    ``tfrec.keras.saving.register_keras_serializable``. What the model answers is
+    another matter.
 
     Args:
-        path: A ``.keras`` file.
+        path: A ``.keras`` file, written by ``model.save``. It is only read; the
+            weights pass through the folder of temporary files.
 
     Raises:
-        ValueError: Not a model file of tfrec.
+        ValueError: Not a model file of tfrec, a damaged one, or one that names or holds
+            what ``model.save`` does not write: what it is stands in the message.
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (FileNotFoundError, zipfile.BadZipFile, KeyError, IsADirectoryError) as why:
+        archive = zipfile.ZipFile(path)
+    except (FileNotFoundError, zipfile.BadZipFile, IsADirectoryError) as why:
         raise ValueError(
             f"'{path}' is no saved model: give a .keras file written by model.save."
         ) from why
-    if not str(config.get("registered_name")).startswith("tfrec>"):
-        raise ValueError(
-            f"'{path}' holds a {config.get('class_name')}, which is no model of tfrec: "
-            "load it with tfrec.keras.models.load_model."
-        )
-    for entry in registry.entries().values():
-        if entry.class_name == config.get("class_name"):
-            registry.get(entry.name)
-    return keras.models.load_model(path)
+    with archive, tempfile.TemporaryDirectory(prefix="tfrec-") as folder:
+        try:
+            return _load(archive, Path(folder))
+        except Exception as why:  # a wrong value may come to light anywhere
+            raise ValueError(f"'{path}' cannot be loaded: {_reason(why)}") from why
+
+
+def _load(archive: zipfile.ZipFile, folder: Path) -> Recommender:
+    config, weights = unpack(archive, folder)
+    kind = model_class(config)
+    check(list(config.values()))
+    with _variables_within(weights.stat().st_size + SPARE):
+        model = kind.from_config(config["config"])
+        _check_example(model.spec)
+        model.build_from_config(config.get("build_config") or {})
+        if config.get("compile_config"):
+            model.compile_from_config(config["compile_config"])
+    model.load_weights(str(weights))
+    return model
+
+
+@contextmanager
+def _variables_within(most: int) -> Iterator[None]:
+    """Refuses variables of more than ``most`` bytes before they take any.
+
+    The slots of an optimizer are not counted, which saves none before its first step.
+    """
+    total = 0
+
+    def counted(make: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
+        nonlocal total
+        shape = tf.TensorShape(arguments.get("shape"))
+        if shape.is_fully_defined():
+            dtype = tf.as_dtype(arguments.get("dtype") or tf.float32)
+            total += shape.num_elements() * dtype.size
+            if total > most:
+                raise MemoryError
+        return make(**arguments)
+
+    with tf.variable_creator_scope(counted):
+        try:
+            yield
+        except Exception as why:  # Keras puts words around what a layer raises
+            if total > most:
+                raise ValueError(
+                    f"its configuration declares {total:,} bytes of tables or more, "
+                    f"and its weights take {most - SPARE:,}."
+                ) from why
+            raise
+
+
+def _check_example(spec: FeatureSpec) -> None:
+    for column in spec.columns:
+        length = getattr(column, "max_len", None) or 1
+        size = math.prod(getattr(column, "shape", ())) * length
+        if size > LARGEST_EXAMPLE:
+            raise ValueError(
+                f"its column '{column.name}' has {size:,} values in a row, and a model "
+                f"file may have {LARGEST_EXAMPLE:,}."
+            )
+
+
+def _reason(why: Exception) -> str:
+    text = " ".join(str(why).split()).rstrip(".")
+    if isinstance(why, ValueError):
+        return f"{text}."
+    return f"it is damaged ({type(why).__name__}: {text[:200]})."

@@ -24,9 +24,14 @@ SECONDS = "seconds.json"
 def made(owner: Tuner, algorithm: Algorithm) -> Any:
     """The keras-tuner that runs a search, its earlier state read.
 
+    The state is read by keras-tuner, which knows its own classes and imports none.
+
     Args:
         owner: The search.
         algorithm: How hyper-parameters are chosen.
+
+    Raises:
+        ValueError: The state of an earlier search is damaged, or names other classes.
     """
     library = keras_tuner()
     if algorithm == "hyperband" and getattr(owner.kind, "one_pass", False):
@@ -70,15 +75,23 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
             except OSError as error:
                 raise library.errors.FatalRuntimeError(str(error)) from error
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it says what it reloads
-        tuner = Watched(
-            Drawn(),
-            objective=library.Objective(owner.objective, owner.mode),
-            seed=owner.seed + 1,  # it takes 0 for none
-            directory=str(owner.folder),
-            project_name="state",
-            **limit,
-        )
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it says what it reloads
+            tuner = Watched(
+                Drawn(),
+                objective=library.Objective(owner.objective, owner.mode),
+                seed=owner.seed + 1,  # it takes 0 for none
+                directory=str(owner.folder),
+                project_name="state",
+                **limit,
+            )
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as why:
+        if not owner.resumed:
+            raise
+        raise ValueError(
+            f"{owner.folder} is damaged ({_last_line(str(why))}): remove it and search "
+            "anew."
+        ) from why
     if not owner.is_worker:
         oracle = tuner.oracle
         oracle.max_trials = owner.trials

@@ -221,7 +221,7 @@ def test_saved_and_loaded_it_is_the_same_model(name, trained, data, tmp_path):
 
 @every_model
 def test_a_checkpoint_holds_what_is_trained(name, trained, tmp_path):
-    """What ``BackupAndRestore`` resumes from."""
+    """What an interrupted run resumes from."""
     model = trained.model
     path = tf.train.Checkpoint(model=model).write(str(tmp_path / "checkpoint"))
     twin = registry.get(name)(model.spec, model.config)

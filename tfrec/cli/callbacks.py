@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfrec import keras
-from tfrec.cli import progress, run
+from tfrec.cli import progress
+from tfrec.cli.epochs import Epochs
 
 Logs = dict[str, Any] | None
 
@@ -47,35 +45,28 @@ class FitProgress(keras.callbacks.Callback):
         self._bar.stop()
 
 
-class HistoryFile(keras.callbacks.Callback):
-    """Keeps the numbers of every epoch in a CSV file, also over an interruption.
+class KeepEpochs(keras.callbacks.Callback):
+    """Keeps the numbers of every epoch, and on disk the last epoch and the best.
 
     Args:
-        path: The file.
-        done: Epochs that an interrupted run had ended.
+        epochs: Where they are kept, and maybe those before an interruption.
     """
 
-    def __init__(self, path: Path, done: int) -> None:
+    def __init__(self, epochs: Epochs) -> None:
         super().__init__()
-        self.path = path
-        self.rows: list[dict[str, float]] = []
-        if done and path.is_file():
-            with path.open(encoding="utf-8", newline="") as lines:
-                for row in csv.DictReader(lines):
-                    self.rows.append({k: float(v) for k, v in row.items() if v})
-        self.rows = self.rows[:done]
+        self.epochs = epochs
+        self.rows = epochs.rows()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append({"epoch": epoch + 1, **numbers})
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            [{**row, "epoch": int(row["epoch"])} for row in self.rows],
-        )
-        run.write(self.path, text.getvalue())
+        self.epochs.keep(self.rows, tf.train.Checkpoint(model=self.model).write)
+
+    def restore(self, model: keras.Model, epoch: int) -> None:
+        """Gives a compiled model the state that it had after an epoch."""
+        model.make_slots()
+        state = tf.train.Checkpoint(model=model).read(str(self.epochs.state(epoch)))
+        state.expect_partial()
 
 
 class Patience(keras.callbacks.EarlyStopping):
@@ -100,51 +91,18 @@ class Patience(keras.callbacks.EarlyStopping):
             self.on_epoch_end(epoch, row)
 
 
-def epochs_done(backup: Path) -> int:
-    """Epochs that an interrupted run had ended, by its backup."""
-    checkpoint = tf.train.latest_checkpoint(str(backup / "chief"))
-    if checkpoint is None:
-        return 0
-    variable = "ckpt_saved_epoch/.ATTRIBUTES/VARIABLE_VALUE"
-    return int(tf.train.load_checkpoint(checkpoint).get_tensor(variable)) + 1
-
-
-def training(
-    folder: Path, done: int, monitor: str | None, mode: str, patience: int | None
-) -> tuple[list[Any], HistoryFile]:
+def training(epochs: Epochs, patience: int | None) -> tuple[list[Any], KeepEpochs]:
     """The callbacks of a run, to stand after those that add to ``logs``.
 
     Args:
-        folder: Where the state of the run is kept.
-        done: Epochs ended before an interruption.
-        monitor: The validation number by which the best epoch is kept; None for the
-            last epoch.
-        mode: Whether that number shall be ``max`` or ``min``.
+        epochs: Where epochs are kept, and maybe those before an interruption.
         patience: Epochs without a better number before training ends; None for never.
 
     Returns:
         The callbacks, and the one of them that holds the numbers of every epoch.
     """
-    history = HistoryFile(folder / run.HISTORY, done)
-    callbacks: list[Any] = [FitProgress(), history]
-    if monitor is not None:
-        earlier = [row[monitor] for row in history.rows if monitor in row]
-        best = (max if mode == "max" else min)(earlier, default=None)
-        callbacks.append(
-            keras.callbacks.ModelCheckpoint(
-                str(folder / "best" / "weights"),
-                monitor=monitor,
-                mode=mode,
-                save_best_only=True,
-                save_weights_only=True,
-                initial_value_threshold=best,
-            )
-        )
-        if patience is not None:
-            callbacks.append(Patience(monitor, mode, patience, history.rows))
-    callbacks.append(
-        keras.callbacks.BackupAndRestore(
-            str(folder / run.BACKUP), delete_checkpoint=False
-        )
-    )
-    return callbacks, history
+    kept = KeepEpochs(epochs)
+    callbacks: list[Any] = [FitProgress(), kept]
+    if patience is not None and epochs.monitor is not None:
+        callbacks.append(Patience(epochs.monitor, epochs.mode, patience, kept.rows))
+    return callbacks, kept

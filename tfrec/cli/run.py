@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfrec.cli import config_file
+from tfrec.cli.epochs import HISTORY, Epochs
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.models.base import Recommender
 
-CONFIG, METRICS, HISTORY = "config.yaml", "metrics.json", "history.csv"
-BACKUP, EVENTS = "backup", "events.txt"
+CONFIG, METRICS, EPOCHS, EVENTS = "config.yaml", "metrics.json", "epochs", "events.txt"
 MODEL, CURVE, TITLES = "model.keras", "learning_curve.png", "titles.csv"
 
 
@@ -26,7 +26,9 @@ class Run:
     """The folder of one training run.
 
     Results appear in the folder when they are whole, ``metrics.json`` last: a folder
-    that holds it is a finished run. Until then everything is in ``unfinished/``.
+    that holds it is a finished run. Until then everything is in ``unfinished/``, which
+    appears with the settings in it and goes as a whole: a kill at any moment leaves a
+    run that the same command ends.
 
     Attributes:
         folder: The folder.
@@ -49,6 +51,19 @@ class Run:
         """Where the state of a run that goes on is kept."""
         return self.folder / "unfinished"
 
+    @property
+    def epochs(self) -> Epochs:
+        """The epochs of a run that goes on."""
+        return Epochs(self.unfinished / EPOCHS)
+
+    @property
+    def _begun(self) -> Path:
+        return self.folder / ".begun"
+
+    @property
+    def _ended(self) -> Path:
+        return self.folder / ".ended"
+
     def begin(self, settings: dict[str, Any], events: str, overwrite: bool) -> bool:
         """Makes ready to train with these settings.
 
@@ -65,15 +80,14 @@ class Run:
             ValueError: The folder holds a finished run, an interrupted one with other
                 settings or events, or anything else.
         """
+        self._clear()
         if self.finished and not overwrite:
             raise ValueError(
                 f"{self.folder} holds a finished run: choose another --out, or pass "
                 "--overwrite."
             )
         state = self.unfinished / CONFIG
-        if state.is_file() and not (self.unfinished / BACKUP).is_dir():
-            shutil.rmtree(self.unfinished)  # no epoch was ended: nothing is lost
-        if state.is_file():
+        if state.is_file() and self.epochs.last:
             changed = self._changed(config_file.read(state), settings, events)
             if changed is None:
                 return True
@@ -82,20 +96,40 @@ class Run:
                     f"{self.folder} holds an interrupted run with {changed}: the same "
                     "settings resume it, --overwrite starts anew."
                 )
-            shutil.rmtree(self.unfinished)
-        elif not self.finished and self.folder.is_dir() and any(self.folder.iterdir()):
+        ours = self.finished or state.is_file()
+        if not ours and self.folder.is_dir() and any(self.folder.iterdir()):
             raise ValueError(
                 f"{self.folder} is not empty and holds no run: choose another --out."
             )
-        write(self.unfinished / EVENTS, events + "\n")
-        write(state, config_file.dump(settings))
+        write(self._begun / EVENTS, events + "\n")
+        write(self._begun / CONFIG, config_file.dump(settings))
+        self._drop()
+        os.replace(self._begun, self.unfinished)
         return False
+
+    def _clear(self) -> None:
+        """Ends what a kill has left of beginning, ending or dropping a run."""
+        if (self._ended / METRICS).is_file():
+            os.replace(self._ended / METRICS, self.folder / METRICS)
+        if (self._begun / CONFIG).is_file() and not self.unfinished.is_dir():
+            os.replace(self._begun, self.unfinished)
+        for folder in (self._ended, self._begun):
+            if folder.is_dir():
+                shutil.rmtree(folder)
+
+    def _drop(self) -> None:
+        """Removes the state of a run, if any, which is seen whole or not at all."""
+        if not self.unfinished.is_dir():
+            return
+        (self.unfinished / METRICS).unlink(missing_ok=True)
+        os.replace(self.unfinished, self._ended)
+        shutil.rmtree(self._ended)
 
     def discard(self) -> None:
         """Forgets a run that failed before its first epoch ended."""
-        if (self.unfinished / BACKUP).is_dir():
+        if self.epochs.last:
             return
-        shutil.rmtree(self.unfinished, ignore_errors=True)
+        self._drop()
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
@@ -119,10 +153,15 @@ class Run:
             json.dumps(metrics, indent=2, ensure_ascii=False) + "\n",
         )
         (self.folder / METRICS).unlink(missing_ok=True)
-        for name in (MODEL, CONFIG, HISTORY, CURVE, TITLES, METRICS):
+        for name in (MODEL, HISTORY, CURVE, TITLES):
             if (self.unfinished / name).exists():
                 os.replace(self.unfinished / name, self.folder / name)
-        shutil.rmtree(self.unfinished)
+        copy = self.unfinished / f"copy of {CONFIG}"  # a run to resume needs its own
+        shutil.copyfile(self.unfinished / CONFIG, copy)
+        os.replace(copy, self.folder / CONFIG)
+        os.replace(self.unfinished, self._ended)
+        os.replace(self._ended / METRICS, self.folder / METRICS)
+        shutil.rmtree(self._ended)
 
     def settings(self) -> dict[str, Any]:
         """The settings of a finished run."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfrec.cli import callbacks, output, progress
-from tfrec.cli.run import BACKUP, CURVE, MODEL, TITLES, Run, write_titles
+from tfrec.cli.epochs import HISTORY, Epochs, write_rows
+from tfrec.cli.run import CURVE, EPOCHS, MODEL, TITLES, Run, write_titles
 from tfrec.cli.source import Source
 from tfrec.data.fingerprint import fingerprint
 from tfrec.evaluation import Evaluator, RankingCallback, Result, protocols
@@ -45,14 +46,14 @@ def train(
     model = _model(name, settings, parts[0])
     run = Run(folder)
     resumed = run.begin(settings, fingerprint(*parts), overwrite)
-    done = callbacks.epochs_done(run.unfinished / BACKUP) if resumed else 0
     if resumed:
+        done = run.epochs.last
         output.note(
             f"resuming the run in {folder} after epoch {done} of {settings['epochs']}."
         )
     clock = progress.Stopwatch()
     try:
-        best, epochs = fit(model, parts, settings, run.unfinished, done)
+        best, epochs = fit(model, parts, settings, run.unfinished)
     except Exception:
         run.discard()
         raise
@@ -117,7 +118,6 @@ def fit(
     parts: tuple[Interactions, ...],
     settings: dict[str, Any],
     folder: Path,
-    done: int = 0,
 ) -> tuple[int, int]:
     """Trains, leaves the weights of the best epoch and draws the learning curve.
 
@@ -126,8 +126,7 @@ def fit(
         parts: Training and validation events first.
         settings: ``epochs``, ``batch_size``, ``seed``, ``validate_every``, and
             ``patience`` if any.
-        folder: Where the state of training is kept.
-        done: Epochs ended before an interruption.
+        folder: Where the state of training is kept, and found after an interruption.
 
     Returns:
         The epoch that is kept, and the number of epochs.
@@ -138,9 +137,11 @@ def fit(
     monitor, mode = monitored(protocol)
     every = settings["validate_every"]
     watched = monitor if learns and every <= settings["epochs"] else None
-    chain, history = callbacks.training(
-        folder, done, watched, mode, settings.get("patience")
-    )
+    epochs = Epochs(folder / EPOCHS, watched, mode)
+    done = epochs.last
+    chain, kept = callbacks.training(epochs, settings.get("patience"))
+    if done:
+        kept.restore(model, done)
     # What a resumed run draws differs from what its first epochs drew.
     batches = parts[0].batches(
         model, settings["batch_size"], seed=settings["seed"] + done
@@ -149,6 +150,7 @@ def fit(
         model.fit(
             batches,
             epochs=settings["epochs"] if learns else 1,
+            initial_epoch=done,
             callbacks=[RankingCallback(parts[1], protocol, every), *chain],
             verbose=0,
         )
@@ -157,14 +159,12 @@ def fit(
         raise
     finally:
         chain[0].close()
-    _plot(history.rows, folder)
-    if watched is None:
-        return len(history.rows), len(history.rows)
-    model.load_weights(str(folder / "best" / "weights")).expect_partial()
-    numbers = [row.get(monitor) for row in history.rows]
-    values = [value for value in numbers if value is not None]
-    best = (max if mode == "max" else min)(values)
-    return numbers.index(best) + 1, len(numbers)
+    write_rows(folder / HISTORY, kept.rows)
+    _plot(kept.rows, folder)
+    best, count = epochs.best(kept.rows), len(kept.rows)
+    if best != count:
+        kept.restore(model, best)
+    return best, count
 
 
 def _plot(rows: list[dict[str, float]], folder: Path) -> None:

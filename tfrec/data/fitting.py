@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping as Dict
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,10 @@ from tfrec.data.readers import TableFile
 from tfrec.data.statistics import Statistics
 from tfrec.data.timeline import SECOND
 from tfrec.data.vocabulary import Counter
+from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
+
+MinCount: TypeAlias = int | Dict[str, int]
 
 
 class Fit:
@@ -28,7 +32,8 @@ class Fit:
     Args:
         mapping: Roles of the columns.
         declared: The columns.
-        min_count: Ids and words that occur less often are out of vocabulary.
+        min_count: Ids and words that occur less often are out of vocabulary; by column
+            of the file, with 1 for the others, or one number for all.
         max_size: Largest vocabulary; the most frequent stay.
         seed: Seed of the sample behind quantiles.
     """
@@ -37,12 +42,12 @@ class Fit:
         self,
         mapping: Mapping,
         declared: tuple[Declared, ...],
-        min_count: int = 1,
+        min_count: MinCount = 1,
         max_size: int | None = None,
         seed: int = 0,
     ) -> None:
         self.mapping, self.declared = mapping, declared
-        self._min_count, self._max_size = min_count, max_size
+        self._least, self._max_size = _least(min_count, declared), max_size
         self.rows = 0
         self.counters: dict[str, Counter] = {}
         self._statistics: dict[str, Statistics] = {}
@@ -120,11 +125,31 @@ class Fit:
                 changes["max_len"] = self._longest[column.name]
         dtype = changes.get("dtype", getattr(column, "dtype", "string"))
         try:
-            vocabulary = counter.vocabulary(dtype, self._min_count, self._max_size)
+            vocabulary = counter.vocabulary(
+                dtype, self._least[item.source], self._max_size
+            )
         except ValueError as error:
             raise ValueError(f"column '{column.name}': {error}") from None
         changes["vocabulary"] = vocabulary
         return dataclasses.replace(column, **changes)
+
+
+def _least(min_count: MinCount, declared: tuple[Declared, ...]) -> dict[str, int]:
+    """The least count of each column of a file.
+
+    Raises:
+        ValueError: A name is none of the columns.
+    """
+    sources = [item.source for item in declared]
+    if not isinstance(min_count, Dict):
+        return dict.fromkeys(sources, min_count)
+    for name in min_count:
+        if name not in sources:
+            raise ValueError(
+                f"min_count has a column '{name}' that is not read; "
+                f"{did_you_mean(name, sources)}"
+            )
+    return {name: min_count.get(name, 1) for name in sources}
 
 
 def learned(fit: Fit, file: TableFile) -> FeatureSpec:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from tfrec.data import streaming_split
 from tfrec.data.convert import Arrays, Converter, typed
 from tfrec.data.describe import Description, describe
-from tfrec.data.fitting import Fit, learned
+from tfrec.data.fitting import Fit, MinCount, learned
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, open_table
 from tfrec.data.separators import SeparatorCheck
@@ -60,7 +60,7 @@ def prepare(
     *,
     format: str | None = None,
     encoding: str = "utf8",
-    min_count: int = 1,
+    min_count: MinCount = 1,
     max_size: int | None = None,
     shard_rows: int = 1_000_000,
     shuffle: bool = True,
@@ -85,7 +85,9 @@ def prepare(
             says what each leaks.
         format: ``csv``, ``tsv``, ``parquet`` or ``libsvm``; by the suffix when None.
         encoding: Of text files.
-        min_count: Ids and words that occur less often are out of vocabulary.
+        min_count: Ids and words that occur less often are out of vocabulary: in every
+            column, or by column of the file, as in ``{mapping.user: 5}``. Users
+            outside the vocabulary share an index, but no history; each has her own.
         max_size: Largest vocabulary; the most frequent stay.
         shard_rows: Rows of a shard.
         shuffle: Whether training rows are shuffled over all shards, so that reading

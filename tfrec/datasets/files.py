@@ -32,7 +32,7 @@ def from_file(
     drop_missing: bool = False,
     history: int | None = 50,
     item_names: str | None = None,
-    min_count: int = 1,
+    min_count: int | Dict[str, int] = 1,
     max_size: int | None = None,
     block_bytes: int = 4 << 20,
 ) -> Interactions:
@@ -64,7 +64,9 @@ def from_file(
         history: Length of the column ``history``, the items that the user took before
             the event; None for no such column. It needs a timestamp.
         item_names: Column with the title of the item, for people to read.
-        min_count: Ids and words that occur less often are out of vocabulary.
+        min_count: Ids and words that occur less often are out of vocabulary: in every
+            column, or by column of the file, as in ``{user: 5, item: 3}``. Users
+            outside the vocabulary share an index, but no history; each has her own.
         max_size: Largest vocabulary; the most frequent stay.
         block_bytes: Bytes of the file read at a time.
 

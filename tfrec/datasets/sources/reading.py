@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from tfrec.data.convert import Converter
 from tfrec.data.encode import Gathered
-from tfrec.data.fitting import Fit, learned
+from tfrec.data.fitting import Fit, MinCount, learned
 from tfrec.data.mapping import Mapping, resolve
 from tfrec.data.readers import BLOCK_BYTES, TableFile
 from tfrec.data.separators import SeparatorCheck
@@ -17,7 +17,7 @@ from tfrec.features import FeatureSpec
 def read(
     file: TableFile,
     mapping: Mapping,
-    min_count: int = 1,
+    min_count: MinCount = 1,
     max_size: int | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> tuple[FeatureSpec, dict[str, pa.ChunkedArray]]:
@@ -26,7 +26,7 @@ def read(
     Args:
         file: The file.
         mapping: Roles of its columns.
-        min_count: Ids and words that occur less often are out of vocabulary.
+        min_count: See :class:`~tfrec.data.fitting.Fit`.
         max_size: Largest vocabulary; the most frequent stay.
         block_bytes: Bytes of the file read at a time.
 

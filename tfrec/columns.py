@@ -86,7 +86,9 @@ class Categorical(_Table):
         side: Whether it describes the user, the item or the event (``context``).
         dtype: Raw type, ``string`` or ``int64``. Padding is ``""`` or ``-1``.
         vocabulary: Known ids in index order.
-        hash_bins: Number of hash buckets, instead of a vocabulary.
+        hash_bins: Number of hash buckets, instead of a vocabulary. A bucket of users is
+            many people: it has an embedding, but no history and no seen items in what a
+            model keeps, recommends from and exports.
         oov: Number of buckets for ids outside the vocabulary.
         dim: Embedding width; the model's own when None.
         max_len: Length of the padded bag; None for a single id.

@@ -67,7 +67,7 @@ def test_gauc_weighs_users_by_their_impressions(tiny, tiny_model):
         "item_id": np.array([2, 3, 4, 5, 6, 7], np.int32),
         "rating": np.array([3, 4, 3, 4, 4, 3], np.float32),
     }
-    asked = dataclasses.replace(tiny, columns=columns)
+    asked = dataclasses.replace(tiny, columns=columns, persons=None)
     result = Evaluator(asked, BinaryClassification(min_label=4)).evaluate(tiny_model)
     assert result["gauc"] == pytest.approx((4 * 1 / 4 + 2 * 1) / 6)
     assert result.standard_error["gauc"] == pytest.approx(math.sqrt(1 + 1) / 6)

@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.data.interactions import Interactions
+from tfrec.data.persons import Persons
 from tfrec.data.views import Pairs
 from tfrec.evaluation import RankingCallback
-from tfrec.features import FeatureSpec
+from tfrec.features import Categorical, FeatureSpec
 from tfrec.models import EASE, BiasBaseline, ImplicitALS, ItemKNN, Popularity, registry
 from tfrec.models.baselines._views import BothSides, Together, Twice
 
@@ -132,8 +134,8 @@ def test_views_of_the_matrix_need_the_events_in_memory(view, data):
         view.batches(data.take(np.arange(0)), 8)
 
 
-def test_hashed_users_are_users_from_the_first_bucket_on(data):
-    """Bucket 1 is a bucket, where index 1 of a vocabulary is everybody unknown."""
+def test_of_a_bucket_of_hashed_users_nothing_is_known(data):
+    """It is many people, and what they took is not what one of them took."""
     user = data.spec.user_column
     hashed = type(user)(user.name, user.side, hash_bins=40)
     spec = FeatureSpec((hashed, data.spec.item_column), item="movie_id")
@@ -145,7 +147,21 @@ def test_hashed_users_are_users_from_the_first_bucket_on(data):
     cold = model.cold(
         {"user_id/index": np.arange(0, 41, dtype=np.int32)}, np.zeros(41, bool)
     )
-    np.testing.assert_array_equal(cold, [True, *[False] * 40])
+    assert cold.numpy().all()
+
+
+def test_items_are_taken_together_by_a_person_and_not_by_a_bucket(data):
+    hashed = Categorical("user_id", "user", hash_bins=1)
+    spec = FeatureSpec((hashed, data.spec.item_column), item="movie_id")
+    users = np.ones(3, np.int32)
+    columns = {"user_id": users, "movie_id": np.array([2, 3, 4], np.int32)}
+    persons = Persons.of(hashed, users, np.array([8, 8, 9]))
+    two = Interactions(spec, columns, persons=persons)
+    batch = next(iter(two.batches(Together(), 4)))
+    np.testing.assert_array_equal(
+        batch["together"][:3, :3], [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    )
+    assert batch["users"][0] == 2
 
 
 @pytest.mark.parametrize("model", [EASE, ImplicitALS, ItemKNN])

@@ -147,6 +147,25 @@ def test_what_other_strangers_took_is_not_held_against_one(data):
     assert sorted(result.item_id[0]) == sorted(data.spec.item_column.vocabulary)
 
 
+def test_unknown_and_hashed_users_have_no_history_of_others(data):
+    """Whoever shares an index is asked for by what she brings along."""
+    some = data.with_spec(data.spec.select("history"))
+    some.columns["user_id"] = np.where(some.user < 20, 1, some.user)
+    rare = dataclasses.replace(some)
+    hashed = Categorical("user_id", "user", hash_bins=60)
+    buckets = dataclasses.replace(some, spec=some.spec.replace(hashed))
+    for events, user, more in ((rare, "nobody", "u30"), (buckets, "u30", None)):
+        model = adapted(YouTubeDNN, events, layers=())
+        with pytest.warns(UserWarning, match="nothing is known of 1 of 1 queries"):
+            result = model.recommend({"user_id": [user]}, k=30)
+        assert result.cold.tolist() == [True]
+        assert len(set(result.item_id[0])) == 30  # nothing is left out
+        given = model.recommend({"user_id": [user], "history": [["m1"]]}, k=5)
+        assert given.cold.tolist() == [False]
+        if more is not None:
+            assert not model.recommend({"user_id": [more]}, k=5).cold.any()
+
+
 def test_a_known_user_without_an_event_is_a_stranger_too(data, tmp_path):
     """A split may leave nothing of somebody who stands in the vocabulary."""
     model = adapted(GMF, data.take(data.raw("user_id") != "u3"))

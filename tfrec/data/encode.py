@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tfrec.columns import Audio, Categorical, Column, Image, Numeric, Sequence, Text
 from tfrec.data.convert import Arrays, typed
 from tfrec.data.interactions import Columns, Interactions
+from tfrec.data.persons import Persons, first_own, id_fingerprints
 from tfrec.features import FeatureSpec
 
 
@@ -171,7 +172,10 @@ def interactions(
         ]
         columns = {n: present.pop(n) for n in names}
         sides[side] = side_table(owner, present[owner.name], columns)
-    return Interactions(spec, present, sides["user"], sides["item"], name=name)
+    persons = _persons(spec, present[spec.user], table[spec.user])
+    return Interactions(
+        spec, present, sides["user"], sides["item"], name=name, persons=persons
+    )
 
 
 def joined(
@@ -196,7 +200,24 @@ def joined(
         owners = encoded.pop(owner.name, np.empty(0, np.int32))
         sides.append(side_table(owner, owners, encoded))
     columns = {n: encode(spec, n, values) for n, values in events.items()}
-    return Interactions(spec, columns, sides[0], sides[1], name=name)
+    persons = _persons(spec, columns[spec.user], events[spec.user])
+    return Interactions(spec, columns, sides[0], sides[1], name=name, persons=persons)
+
+
+def _persons(
+    spec: FeatureSpec, users: np.ndarray, raw: pa.ChunkedArray
+) -> Persons | None:
+    """Who is behind ``(n,)`` events, by user index and raw id."""
+    import tensorflow as tf
+
+    column = spec.user_column
+    if not (users < first_own(column)).any():
+        return None
+    unique, place = distinct(raw)
+    with tf.device("CPU"):
+        values = typed(unique, column.dtype).to_numpy(zero_copy_only=False)
+        ids = id_fingerprints(tf.constant(values, column.dtype)).numpy()
+    return Persons.of(column, users, ids[place])
 
 
 def names_by_index(data: Interactions, titles: pa.ChunkedArray) -> Interactions:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec.data.interactions import Interactions
+from tfrec.data.persons import PERSON
 
 if TYPE_CHECKING:
     from tfrec.data.records import Records
@@ -31,6 +32,9 @@ def fingerprint(*parts: Interactions | Records) -> str:
             digest.update(part.part.encode())
             digest.update((part.directory / "meta.json").read_bytes())
         columns = part.columns if isinstance(part, Interactions) else {}
+        if isinstance(part, Interactions) and part.persons is not None:
+            columns = {**columns, PERSON: part.persons.number}
+            digest.update(part.persons.strangers.ids.data)
         for table in (columns, part.users, part.items):
             for name in sorted(table):
                 values = table[name]

@@ -38,7 +38,7 @@ def histories(source: Interactions) -> History:
         return lambda rows, length: known(rows + ahead, length)
     line = source.timeline
     items, start = tf.constant(line.items), tf.constant(line.start)
-    users, last = tf.constant(source.user), max(len(source) - 1, 0)
+    users, last = tf.constant(source.person), max(len(source) - 1, 0)
 
     def taken(place: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
         return tf.where(there, tf.gather(items, tf.minimum(place, last)), 0)

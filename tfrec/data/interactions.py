@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfrec.data.persons import Persons, anonymous, numbered_alike
 from tfrec.data.timeline import SECOND, Timeline
 from tfrec.features import FeatureSpec, Sequence
 
@@ -42,6 +43,9 @@ class Interactions:
             rows. Where a source tells only what users took, not when, a history holds
             the user's other events instead of the earlier ones.
         graph: What is known of the items beside their columns.
+        persons: Who is behind each event where several people share a user index; None
+            where nobody does. Readers tell people by their raw ids; without that, each
+            event of an unknown user is that of somebody else.
     """
 
     spec: FeatureSpec
@@ -54,6 +58,7 @@ class Interactions:
     train: Interactions | None = None
     ordered: bool = True
     graph: KnowledgeGraph | None = None
+    persons: Persons | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.columns.items():
@@ -63,14 +68,34 @@ class Interactions:
                     f"has {len(self.user)}: every event column needs one value per "
                     "event."
                 )
+        if self.persons is None:
+            object.__setattr__(self, "persons", anonymous(self))
+        elif len(self.persons.number) != len(self):
+            raise ValueError(
+                f"{self.name} has {len(self)} events and the people behind "
+                f"{len(self.persons.number)}: take rows with data.take(...), or give "
+                "persons too."
+            )
+        self._number_alike()
+
+    def _number_alike(self) -> None:
+        """Gives everybody the same number here, in the past and in training."""
+        parts = {"past": self.past, "train": self.train}
+        own, *others = numbered_alike(self, *parts.values())
+        object.__setattr__(self, "persons", own)
+        for (name, part), persons in zip(parts.items(), others, strict=True):
+            if part is not None and part.persons is not persons:
+                part = dataclasses.replace(part, persons=persons)
+                object.__setattr__(self, name, part)
 
     def __len__(self) -> int:
         return len(self.columns[self.spec.user])
 
     def __repr__(self) -> str:
+        users, items = len(np.unique(self.person)), len(np.unique(self.item))
         return (
-            f"Interactions({self.name}: {len(self):,} events, "
-            f"{len(np.unique(self.user)):,} users, {len(np.unique(self.item)):,} items)"
+            f"Interactions({self.name}: {len(self):,} events, {users:,} users, "
+            f"{items:,} items)"
         )
 
     @property
@@ -82,6 +107,25 @@ class Interactions:
     def item(self) -> np.ndarray:
         """``(n,)`` int32 item indices."""
         return self.columns[self.spec.item]
+
+    @property
+    def person(self) -> np.ndarray:
+        """``(n,)`` int32 person behind each event.
+
+        The user index of those who have one of their own; users who share one (unknown,
+        hashed) have numbers from the size of the user table on.
+        """
+        return self.user if self.persons is None else self.persons.number
+
+    @property
+    def people(self) -> int:
+        """Length of what is counted by person: user table rows, and strangers."""
+        strangers = 0 if self.persons is None else len(self.persons.strangers.ids)
+        return self.spec.user_column.size + strangers
+
+    def index_of(self, people: np.ndarray) -> np.ndarray:
+        """``(n,)`` numbers of people to their ``(n,)`` user indices."""
+        return people if self.persons is None else self.persons.strangers.users(people)
 
     @property
     def label(self) -> np.ndarray:
@@ -123,9 +167,8 @@ class Interactions:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """Events by user in time order."""
-        size = self.spec.user_column.size
-        return Timeline.of(self.user, self.item, self.timestamp, size)
+        """Events by person in time order."""
+        return Timeline.of(self.person, self.item, self.timestamp, self.people)
 
     @cached_property
     def item_counts(self) -> np.ndarray:
@@ -134,13 +177,16 @@ class Interactions:
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Sorted int64 keys ``user * item table rows + item`` of all events."""
+        """Sorted int64 keys ``person * item table rows + item`` of all events."""
         size = self.spec.item_column.size
-        return np.unique(self.user.astype(np.int64) * size + self.item)
+        return np.unique(self.person.astype(np.int64) * size + self.item)
 
     def take(self, rows: np.ndarray, **changes: Any) -> Interactions:
         """The events at ``rows`` (indices or a mask), same tables."""
         columns = {name: values[rows] for name, values in self.columns.items()}
+        if self.persons is not None:
+            number = self.persons.number[rows]
+            changes = {"persons": Persons(number, self.persons.strangers), **changes}
         return dataclasses.replace(self, columns=columns, **changes)
 
     def concat(self, other: Interactions) -> Interactions:
@@ -149,7 +195,12 @@ class Interactions:
             name: np.concatenate([values, other.columns[name]])
             for name, values in self.columns.items()
         }
-        return dataclasses.replace(self, columns=columns)
+        one, two = numbered_alike(self, other)
+        persons = None
+        if one is not None and two is not None:
+            number = np.concatenate([one.number, two.number])
+            persons = Persons(number, one.strangers)
+        return dataclasses.replace(self, columns=columns, persons=persons)
 
     def with_spec(self, spec: FeatureSpec) -> Interactions:
         """The same events read through a spec with fewer columns."""
@@ -249,8 +300,11 @@ class Interactions:
     def queries(self, users: np.ndarray, names: tuple[str, ...]) -> Columns:
         """Query features of users as of the start of these events.
 
+        An index that several people share asks for none of them: it has no history.
+        Each of them is asked for by the number that :attr:`person` gives.
+
         Args:
-            users: ``(n,)`` user indices.
+            users: ``(n,)`` user indices or, more precisely, people.
             names: The columns to fill in: user id, user side, sequences.
 
         Returns:
@@ -259,16 +313,17 @@ class Interactions:
             (context) take their value at the user's latest such event.
         """
         known = self if self.past is None else self.past
+        index = self.index_of(users)
         result: Columns = {}
         for name in names:
             column = self.spec[name]
             key = index_key(column.kind, name)
             if name == self.spec.user:
-                result[key] = users.astype(np.int32)
+                result[key] = index.astype(np.int32)
             elif isinstance(column, Sequence) and column.of == self.spec.item:
                 result[key] = known.timeline.latest(users, column.max_len)
             elif name in self.users:
-                result[key] = self.users[name][users]
+                result[key] = self.users[name][index]
             elif name in self.columns:
                 result[key] = known.at_latest(name, users)
             else:
@@ -279,7 +334,7 @@ class Interactions:
         return result
 
     def at_latest(self, name: str, users: np.ndarray) -> np.ndarray:
-        """Value of an event column at each user's latest event; 0 for users of none."""
+        """Value of an event column at each person's latest event; 0 where none is."""
         line = self.timeline
         end = line.start[users + 1]
         some = end > line.start[users]

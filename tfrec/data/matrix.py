@@ -33,7 +33,8 @@ class Matrix:
     def of(cls, data: Interactions, side: Side = "user") -> Matrix:
         """The matrix of some events; of a repeated pair the latest event counts.
 
-        Users and items outside the vocabulary share one index and have no row.
+        Users and items outside the vocabulary share one index and have no row. A row of
+        hashed ids is that of a bucket.
 
         Args:
             data: The events.

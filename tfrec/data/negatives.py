@@ -23,8 +23,8 @@ class NegativeSampler:
         size: Rows of the item table, so items are ``first .. size - 1``.
         counts: ``(size,)`` events per item index, needed with ``alpha``.
         alpha: Exponent of the popularity; None for uniform.
-        known: Sorted int64 keys ``user * size + item`` never to draw; None to allow
-            known positives.
+        known: Sorted int64 keys ``user * size + item`` never to draw, users being
+            people; None to allow known positives.
 
     Raises:
         ValueError: There is nothing to draw from.
@@ -99,7 +99,7 @@ class NegativeSampler:
         one then is replaced by the next item index that is none.
 
         Args:
-            users: ``(n,)`` int32 user indices.
+            users: ``(n,)`` int32 people, as in ``known``.
             seed: ``(2,)`` integers; the same seed gives the same draw.
 
         Returns:
@@ -144,8 +144,8 @@ def sampler_of(
     Args:
         source: The events.
         alpha: Exponent of the popularity in training; None for uniform.
-        avoid_known: Whether items that a known user took in the events, or in their
-            past, are never drawn; of :func:`exhausted` users any item may be.
+        avoid_known: Whether items that a person took in the events, or in their past,
+            are never drawn; of :func:`exhausted` people any item may be.
     """
     column = source.spec.item_column
     known = _known_pairs(source) if avoid_known else None
@@ -161,7 +161,7 @@ def sampler_of(
 
 
 def exhausted(source: Source) -> np.ndarray:
-    """``(n,)`` int64 indices of users who have taken every item, ascending.
+    """``(n,)`` int64 people who have taken every item, ascending.
 
     In the events or before them; no item is left that could be a negative of theirs.
     """
@@ -169,12 +169,8 @@ def exhausted(source: Source) -> np.ndarray:
 
 
 def _known_pairs(source: Source) -> np.ndarray:
-    """Keys of what known users have taken; unknown items are never drawn."""
-    user, column = source.spec.user_column, source.spec.item_column
-    keys = taken_so_far(source)
-    if user.hash_bins is None:
-        # Unknown users share an index, and together they may have taken everything.
-        keys = keys[keys >= user.first * column.size]
+    """Keys of what people have taken; unknown items are never drawn."""
+    column, keys = source.spec.item_column, taken_so_far(source)
     return keys[keys % column.size >= column.first]
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfrec.data.histories import histories
 from tfrec.data.interactions import Interactions, index_key
+from tfrec.data.persons import PERSON, Persons
 
 if TYPE_CHECKING:
     from tfrec.data.timeline import Timeline
@@ -42,6 +43,10 @@ class Source(Protocol):
         """Item-side columns by item index."""
 
     @property
+    def persons(self) -> Persons | None:
+        """Who is behind each event where several people share a user index."""
+
+    @property
     def past(self) -> Source | None:
         """Everything known before these events."""
 
@@ -55,11 +60,11 @@ class Source(Protocol):
 
     @property
     def timeline(self) -> Timeline:
-        """Events by user in time order."""
+        """Events by person in time order."""
 
     @property
     def known(self) -> np.ndarray:
-        """Sorted int64 keys ``user * item table rows + item`` of all events."""
+        """Sorted int64 keys ``person * item table rows + item`` of all events."""
 
     def __len__(self) -> int: ...
 
@@ -67,12 +72,13 @@ class Source(Protocol):
         """Returns ``(block size, shuffle, seed, rows per user)`` to blocks of events.
 
         A block is ``{column name: (block, ...)}``, as models are given it: indices,
-        numbers, and the timestamp as int64 seconds since 1970.
+        numbers, and the timestamp as int64 seconds since 1970. The column ``PERSON`` is
+        the person behind each event, a user index or a number beyond the user table.
         """
 
 
 def taken_so_far(source: Source) -> np.ndarray:
-    """Sorted int64 keys ``user * item table rows + item`` of what users have taken.
+    """Sorted int64 keys ``person * item table rows + item`` of what people have taken.
 
     In the events and before them: what was taken in training is no negative of a
     held-out event either.
@@ -137,20 +143,22 @@ def row_reader(
 
     Args:
         source: The events.
-        names: Event columns, and sequences of items, which are filled with the user's
-            history at the event.
+        names: Event columns, ``PERSON``, and sequences of items, which are filled with
+            the user's history at the event.
 
     Raises:
         ValueError: The events lack one of the columns.
     """
     spec = source.spec
+    stored = {PERSON: tf.constant(source.person)} if PERSON in names else {}
+    names = tuple(name for name in names if name != PERSON)
     for name in names:
         if name not in source.columns and getattr(spec[name], "of", None) != spec.item:
             raise ValueError(
                 f"{source.name} has no values for column '{name}': load it, or drop it "
                 "with spec.select(...)."
             )
-    stored = {n: tf.constant(source.inputs(n)) for n in names if n in source.columns}
+    stored |= {n: tf.constant(source.inputs(n)) for n in names if n in source.columns}
     sequences = {n: spec.length(n) or 1 for n in names if n not in stored}
     history = histories(source) if sequences else None
 
@@ -172,7 +180,7 @@ def memory_reader(source: Interactions, names: tuple[str, ...]) -> Reader:
         rows = tf.range(len(source), dtype=tf.int64)
         if per_user is not None:
             rows = tf.random.experimental.stateless_shuffle(rows, seed)
-            rows = first_of_each_user(rows, tf.constant(source.user), per_user)
+            rows = first_of_each_user(rows, tf.constant(source.person), per_user)
         if shuffle:
             rows = tf.random.experimental.stateless_shuffle(rows, seed + 1)
         n = tf.size(rows, tf.int64)
@@ -187,7 +195,7 @@ def first_of_each_user(rows: tf.Tensor, users: tf.Tensor, limit: int) -> tf.Tens
 
     Args:
         rows: ``(n,)`` row numbers in some order.
-        users: ``(all,)`` user index by row number.
+        users: ``(all,)`` user by row number.
         limit: Rows to keep of each user.
     """
     owner = tf.gather(users, rows)

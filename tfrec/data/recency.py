@@ -40,7 +40,7 @@ def with_recency(data: Interactions, fit: np.ndarray | None = None) -> Interacti
             "column of event times."
         )
     line = data.timeline
-    count = line.before - line.start[data.user]
+    count = line.before - line.start[data.person]
     last = time[line.order[np.maximum(line.before - 1, 0)]]
     since = np.where(count > 0, (time - last) / SECOND, np.nan).astype(np.float32)
     columns, spec = dict(data.columns), data.spec

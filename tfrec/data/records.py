@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfrec.columns import PADDING
+from tfrec.data.persons import PERSON, Persons, Strangers, first_own, id_fingerprints
 from tfrec.data.timeline import SECOND, Timeline
 from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tfrec.models.base import Recommender
 
 BUFFER = 8 << 20
+FINGERPRINT = "person/fingerprint"  # what a decoder calls that of the raw user id
 TOGETHER = 4
 
 
@@ -41,6 +43,7 @@ class Records:
         items: Item-side columns by item index.
         past: Everything known before these events: the parts before this one.
         train: The training part, when this is another.
+        whole: All parts of the directory, when this is one of them.
     """
 
     directory: Path
@@ -53,6 +56,7 @@ class Records:
     items: Columns
     past: Records | None = None
     train: Records | None = None
+    whole: Records | None = None
 
     def __len__(self) -> int:
         return self.rows
@@ -88,7 +92,7 @@ class Records:
         Raises:
             ValueError: The records lack a column.
         """
-        time, stored = self.spec.timestamp, self._stored_reader(names)
+        time, stored = self.spec.timestamp, self._with_persons(names)
         if time not in names:
             return stored
 
@@ -96,6 +100,28 @@ class Records:
             return {**block, time: block[time] // SECOND}
 
         return lambda *asked: stored(*asked).map(in_seconds)
+
+    def _with_persons(self, names: tuple[str, ...]) -> Reader:
+        """Blocks of columns as they are stored, and of people where they are asked."""
+        if PERSON not in names:
+            return self._stored_reader(names)
+        import tensorflow as tf
+
+        user, column = self.spec.user, self.spec.user_column
+        names = tuple(name for name in names if name != PERSON)
+        if self.persons is None:
+            stored = self._stored_reader(names)
+            return lambda *asked: stored(*asked).map(lambda b: {**b, PERSON: b[user]})
+        ids = tf.constant(self.strangers.ids)
+        stored = self._stored_reader((*names, FINGERPRINT))
+
+        def numbered(block: Tensors) -> Tensors:
+            number = column.size + tf.searchsorted(ids, block[FINGERPRINT])
+            person = tf.where(block[user] < first_own(column), number, block[user])
+            kept = {name: values for name, values in block.items() if name in names}
+            return {**kept, PERSON: person}
+
+        return lambda *asked: stored(*asked).map(numbered)
 
     def _stored_reader(self, names: tuple[str, ...]) -> Reader:
         """Blocks of columns as they are stored, times in microseconds."""
@@ -136,12 +162,17 @@ class Records:
         return read
 
     def _decoder(self, names: tuple[str, ...]) -> Any:
-        """Serialised examples to columns in the model's numbers, by block."""
+        """Serialised examples to columns in the model's numbers, by block.
+
+        The fingerprint of the user's raw id is no column and may be asked for too.
+        """
         import tensorflow as tf
 
         from tfrec.layers.inputs import lookup
 
         spec, parse = self.spec, self.spec.parse_spec()
+        who = FINGERPRINT in names
+        names = tuple(name for name in names if name != FINGERPRINT)
         for name in names:
             if name not in self.stored:
                 raise ValueError(
@@ -160,6 +191,8 @@ class Records:
             for name, values in tf.io.parse_example(serialised, wanted).items():
                 if isinstance(values, tf.RaggedTensor):
                     values = values.to_tensor(PADDING[spec.raw_dtype(name)])
+                if who and name == spec.user:
+                    result[FINGERPRINT] = id_fingerprints(values)
                 result[name] = lookups[name](values) if name in lookups else values
             return result
 
@@ -193,6 +226,30 @@ class Records:
         return self.columns((spec.user, spec.item, *time))
 
     @cached_property
+    def strangers(self) -> Strangers:
+        """Users of all parts of the directory who share an index."""
+        if self.whole is not None:
+            return self.whole.strangers
+        columns = self.columns((self.spec.user, FINGERPRINT))
+        users = columns[self.spec.user]
+        return Strangers.of(self.spec.user_column, users, columns[FINGERPRINT])
+
+    @cached_property
+    def persons(self) -> Persons | None:
+        """Who is behind each event where several people share a user index."""
+        column, users = self.spec.user_column, self._events[self.spec.user]
+        if not (users < first_own(column)).any():
+            return None
+        fingerprints = self.columns((column.name, FINGERPRINT))[FINGERPRINT]
+        return Persons.of(column, users, fingerprints, self.strangers)
+
+    @property
+    def person(self) -> np.ndarray:
+        """As :attr:`tfrec.data.interactions.Interactions.person`."""
+        users = self._events[self.spec.user]
+        return users if self.persons is None else self.persons.number
+
+    @cached_property
     def label(self) -> np.ndarray:
         """``(n,)`` float32 labels, read whole.
 
@@ -205,13 +262,16 @@ class Records:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """Events by user in time order; twenty bytes an event stay in memory."""
+        """Events by person in time order; twenty bytes an event stay in memory."""
         spec, events = self.spec, self._events
+        people = spec.user_column.size
+        if self.persons is not None:
+            people += len(self.strangers.ids)
         return Timeline.of(
-            events[spec.user],
+            self.person,
             events[spec.item],
             events[spec.timestamp] if spec.timestamp else None,
-            spec.user_column.size,
+            people,
         )
 
     @cached_property
@@ -222,7 +282,6 @@ class Records:
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Sorted int64 keys ``user * item table rows + item`` of all events."""
-        spec, events = self.spec, self._events
-        keys = events[spec.user].astype(np.int64) * spec.item_column.size
-        return np.unique(keys + events[spec.item])
+        """Sorted int64 keys ``person * item table rows + item`` of all events."""
+        keys = self.person.astype(np.int64) * self.spec.item_column.size
+        return np.unique(keys + self._events[self.spec.item])

@@ -32,8 +32,8 @@ class SessionParallel(View):
     the first ones, and sessions that have not ended with the epoch are cut. The
     authors' code drops such ends too.
 
-    Events of unknown items are left out, and so are users outside the vocabulary, who
-    share an index, and sessions of one event, after which nothing comes. There are
+    Events of unknown items are left out, and so are sessions of one event, after which
+    nothing comes. Users outside the vocabulary have sessions of their own. There are
     never more lanes than sessions.
     """
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec.columns import Categorical
+from tfrec.data.persons import Persons
 from tfrec.data.timeline import SECOND
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def in_order(data: Interactions) -> Interactions:
         UserWarning: Says how many events stood before an earlier one of their session
             and how many were left out, if any.
     """
-    user, rows = data.user, np.arange(len(data))
+    user, rows = data.person, np.arange(len(data))
     if data.timestamp is None:
-        first = np.full(data.spec.user_column.size, len(data))
+        first = np.full(data.people, len(data))
         np.minimum.at(first, user, rows)
         return data.take(np.lexsort((rows, first[user])))
     time = data.timestamp
@@ -47,7 +48,7 @@ def in_order(data: Interactions) -> Interactions:
     columns = [values[order] for values in (user, second, data.item)]
     double = np.logical_and.reduce([np.diff(values) == 0 for values in columns])
     kept = np.delete(order, 1 + np.flatnonzero(double))
-    start = np.full(data.spec.user_column.size, np.iinfo(np.int64).max)
+    start = np.full(data.people, np.iinfo(np.int64).max)
     np.minimum.at(start, user, time)
     kept = kept[np.lexsort((kept, time[kept], user[kept], start[user[kept]]))]
     said = []
@@ -76,7 +77,7 @@ def sessions(data: Interactions, gap: int) -> Interactions:
 
     Returns:
         The same events. Those of users outside the vocabulary belong to no known
-        session either.
+        session either, and to as many unknown ones as these users made.
 
     Raises:
         ValueError: No timestamp, no positive gap, sessions already, or a part of a
@@ -98,11 +99,12 @@ def sessions(data: Interactions, gap: int) -> Interactions:
         )
     data = in_order(data)
     own, time = data.spec.user_column, data.columns[str(data.spec.timestamp)]
-    order = np.lexsort((np.arange(len(data)), time, data.user))
-    user = data.user[order]
+    order = np.lexsort((np.arange(len(data)), time, data.person, data.user))
+    user, person = data.user[order], data.person[order]
     fresh = np.ones(len(data), bool)
-    fresh[1:] = (np.diff(user) != 0) | (np.diff(time[order]) > gap * SECOND)
+    fresh[1:] = (np.diff(person) != 0) | (np.diff(time[order]) > gap * SECOND)
     known = user >= (own.first if own.hash_bins is None else 1)
+    unnamed = np.cumsum(fresh)  # which session, also of those who have no name
     fresh &= known
     owner = user[fresh]
     number = np.arange(len(owner)) - np.searchsorted(owner, owner)
@@ -111,6 +113,11 @@ def sessions(data: Interactions, gap: int) -> Interactions:
     column = Categorical(SESSION, "user", vocabulary=tuple(names.tolist()))
     session = np.empty(len(data), np.int32)
     session[order] = np.where(known, np.cumsum(fresh) - 1 + column.first, 1)
+    who = np.empty(len(data), np.int64)
+    who[order] = unnamed
+    if data.persons is not None:
+        strangers, beyond = data.persons.strangers, data.person >= own.size
+        who[beyond] += strangers.ids[data.person[beyond] - own.size]
     nobody = np.zeros(column.first, owner.dtype)
     rows = np.concatenate([nobody, owner])
     columns = {n: v for n, v in data.columns.items() if n != own.name}
@@ -121,6 +128,7 @@ def sessions(data: Interactions, gap: int) -> Interactions:
         data,
         spec=spec,
         columns={SESSION: session, **columns},
+        persons=Persons.of(column, session, who),
         users={own.name: rows, **{n: v[rows] for n, v in data.users.items()}},
         name=f"{data.name}, sessions",
     )
@@ -147,7 +155,7 @@ def with_prefixes(data: Interactions) -> Interactions:
     line, length = data.timeline, history.max_len
     place = np.empty(len(data), np.int64)
     place[line.order] = np.arange(len(data))
-    begin = np.maximum(line.start[data.user], place - length)
+    begin = np.maximum(line.start[data.person], place - length)
     there = begin[:, None] + np.arange(length)
     found = line.items[np.minimum(there, max(len(data) - 1, 0))]
     prefixes = np.where(there < place[:, None], found, 0)

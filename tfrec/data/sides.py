@@ -39,7 +39,7 @@ def leave_last_out_sides(users: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Side of every row: 2 for each user's last event, 1 for the one before, else 0.
 
     Args:
-        users: ``(n,)`` user ids or indices.
+        users: ``(n,)`` user ids, or whatever tells people apart.
         times: ``(n,)`` event times.
 
     Returns:

@@ -92,7 +92,7 @@ def leave_last_out(events: Interactions) -> Rows:
         ValueError: No timestamp, or no user has three events.
     """
     times = _times(events, "leave_last_out")
-    return of_sides(leave_last_out_sides(events.user, times))
+    return of_sides(leave_last_out_sides(events.person, times))
 
 
 def random(

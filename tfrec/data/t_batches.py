@@ -82,7 +82,7 @@ def arranged(
             "with the spec of its vocabularies."
         )
     user, item = source.user[rows], source.item[rows]
-    number, first = t_batches(user, item), firsts(user)
+    number, first = t_batches(user, item), firsts(source.person[rows])
     order = np.argsort(number, kind="stable")
     names = [str(spec.timestamp), *([spec.label] if spec.label else [])]
     features = {name: source.inputs(name, rows[order]) for name in names}

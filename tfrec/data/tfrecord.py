@@ -14,6 +14,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tfrec.data.records import BUFFER, Records
 from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
@@ -52,20 +54,23 @@ def open(directory: str | Path, part: str = "train") -> Records:
     users = _side(directory / "users.parquet", spec, spec.user)
     items = _side(directory / "items.parquet", spec, spec.item)
 
-    def records(*parts: str) -> Records:
+    def records(*parts: str, whole: Records | None = None) -> Records:
         files = [
             _whole(directory, s) for p in parts for s in meta["parts"][p]["shards"]
         ]
         rows = sum(meta["parts"][p]["rows"] for p in parts)
         stored = tuple(meta["columns"])
         name = ", ".join(parts)
-        return Records(directory, name, spec, tuple(files), rows, stored, users, items)
+        return Records(
+            directory, name, spec, tuple(files), rows, stored, users, items, whole=whole
+        )
 
+    whole = records(*PARTS)
+    train = records("train", whole=whole)
     if part == "train":
-        return records("train")
-    train = records("train")
-    past = train if part == "valid" else records("train", "valid")
-    return dataclasses.replace(records(part), past=past, train=train)
+        return train
+    past = train if part == "valid" else records("train", "valid", whole=whole)
+    return dataclasses.replace(records(part, whole=whole), past=past, train=train)
 
 
 def _whole(directory: Path, shard: dict[str, Any]) -> str:
@@ -130,18 +135,25 @@ def load(directory: str | Path, part: str = "train") -> Interactions:
     """
     from tfrec.data.interactions import Interactions
 
-    def whole(name: str) -> Interactions:
-        records = open(directory, name)
-        columns = records.columns(records.stored)
+    def loaded(records: Records) -> Interactions:
         return Interactions(
-            records.spec, columns, records.users, records.items, name=records.name
+            records.spec,
+            records.columns(records.stored),
+            records.users,
+            records.items,
+            name=records.name,
+            persons=records.persons,
         )
 
-    if part == "train":
-        return whole("train")
-    train = whole("train")
-    past = train if part == "valid" else train.concat(whole("valid"))
-    return dataclasses.replace(whole(part), past=past, train=train)
+    records = open(directory, part)
+    if records.past is None or records.train is None:
+        return loaded(records)
+    past = loaded(records.past)
+    train = past
+    if part == "test":
+        rows = np.arange(len(records.train))
+        train = past.take(rows, name=records.train.name)
+    return dataclasses.replace(loaded(records), past=past, train=train)
 
 
 def rows(

@@ -10,8 +10,12 @@ queries round down to them. Files say their unit (``time_unit``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tfrec.data.persons import Strangers
 
 SECOND = 1_000_000  # microseconds
 
@@ -21,8 +25,9 @@ class Timeline:
     """Events sorted by user, then time, then row.
 
     Attributes:
-        start: ``(users + 1,)`` int64; events of user index u are
-            ``start[u]:start[u + 1]``.
+        start: ``(users + 1,)`` int64; events of user u are ``start[u]:start[u + 1]``.
+            Users are people: those of the user table by their index, and after it
+            strangers, of whom :mod:`tfrec.data.persons` tells.
         items: ``(events,)`` int32 item indices.
         before: ``(events,)`` int64 by *row*: position in ``items`` of the user's first
             event that is not strictly earlier. So ``items[start[u]:before[r]]`` is what
@@ -42,10 +47,10 @@ class Timeline:
         """Sorts events.
 
         Args:
-            user: ``(n,)`` user indices.
+            user: ``(n,)`` numbers of users.
             item: ``(n,)`` item indices.
             time: ``(n,)`` times, or None to take rows as ordered in time.
-            users: Rows of the user table.
+            users: How many numbers there are.
         """
         # Both sorts are stable, so rows decide last. Logs are often in order already,
         # and then need neither the memory of a sort nor copies.
@@ -71,11 +76,26 @@ class Timeline:
             items = item[order]
         return cls(start, items.astype(np.int32, copy=False), before, order)
 
+    def by_row(self, strangers: Strangers | None) -> Timeline:
+        """The same events by row of the user table, for what has to do with rows.
+
+        A row that several people share has the events of them all, one person's after
+        the other's.
+
+        Args:
+            strangers: Who has no row of her own; None where everybody has.
+        """
+        if strangers is None:
+            return self
+        row = strangers.users(np.arange(len(self.start) - 1))
+        owner = np.repeat(row, np.diff(self.start))
+        return Timeline.of(owner, self.items, None, strangers.size)
+
     def latest(self, users: np.ndarray, length: int) -> np.ndarray:
         """The last ``length`` items of each user, oldest first, right-padded with 0.
 
         Args:
-            users: ``(n,)`` user indices.
+            users: ``(n,)`` numbers of users.
             length: Columns of the result.
 
         Returns:

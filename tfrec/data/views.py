@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
 from tfrec.data.negatives import exhausted, sampler_of
+from tfrec.data.persons import PERSON, names
 from tfrec.data.pipeline import (
     Reader,
     Source,
@@ -89,7 +90,7 @@ class EventView(View):
         return source.reader(names)
 
     def unusable(self, source: Source) -> np.ndarray:
-        """``(n,)`` indices of users whose events make no examples."""
+        """``(n,)`` people whose events make no examples."""
         return np.empty(0, int)
 
     @abstractmethod
@@ -113,14 +114,14 @@ class EventView(View):
         check_events(source)
         spec = source.spec
         columns = columns or tuple(c.name for c in spec.columns)
-        names = (*event_columns(source, columns), *self.extra_columns(spec))
+        wanted = (*event_columns(source, columns), *self.extra_columns(spec))
         expand = self.expander(source, side_tables(source, columns))
-        size, users = self.examples(source), self.unusable(source)
-        if len(users):
-            size -= self.growth * _say_left_out(source, users)
-            expand = _leaving_out(expand, spec.user, users)
+        size, people = self.examples(source), self.unusable(source)
+        if len(people):
+            size -= self.growth * _say_left_out(source, people)
+            expand = _leaving_out(expand, people)
         blocks = expanded_blocks(
-            self.reader(source, names),
+            self.reader(source, wanted),
             expand,
             batch_size,
             shuffle,
@@ -130,19 +131,18 @@ class EventView(View):
         return finish(seeded_epochs(seed, blocks), batch_size, size)
 
 
-def _say_left_out(source: Source, users: np.ndarray) -> int:
-    """Warns of users who have taken every item; returns how many events are theirs.
+def _say_left_out(source: Source, people: np.ndarray) -> int:
+    """Warns of people who have taken every item; returns how many events are theirs.
 
     Raises:
         ValueError: All events are.
     """
-    column = source.spec.user_column
-    events = int(np.diff(source.timeline.start)[users].sum())
+    lengths = np.diff(source.timeline.start)
+    events = int(lengths[people[people < len(lengths)]].sum())
     items = source.spec.item_column.size - source.spec.item_column.first
-    ids = users if column.hash_bins else source.spec.decode(column.name, users)
     said = (
-        f"{column.name} {listed(ids.tolist())} took all {items} items, so that none is "
-        "left to draw as a negative"
+        f"{source.spec.user} {listed(names(source, people))} took all {items} items, "
+        "so that none is left to draw as a negative"
     )
     if events == len(source):
         raise ValueError(f"{said}, and there is no event of another user: add some.")
@@ -151,12 +151,12 @@ def _say_left_out(source: Source, users: np.ndarray) -> int:
     return events
 
 
-def _leaving_out(expand: Expand, user: str, users: np.ndarray) -> Expand:
-    """The same without the events of some users."""
-    left_out = tf.constant(users, tf.int32)
+def _leaving_out(expand: Expand, people: np.ndarray) -> Expand:
+    """The same without the events of some people."""
+    left_out = tf.constant(people, tf.int32)
 
     def expand_others(events: Tensors, seed: tf.Tensor) -> Any:
-        others = tf.reduce_all(events[user][:, None] != left_out, axis=1)
+        others = tf.reduce_all(events[PERSON][:, None] != left_out, axis=1)
         kept = {name: tf.boolean_mask(v, others) for name, v in events.items()}
         return expand(kept, seed)
 
@@ -190,9 +190,9 @@ class Pairs(EventView):
         return 1 + self.negatives
 
     def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
-        """The label, where it is the target."""
+        """The label, where it is the target; else who took the positive."""
         if self.negatives:
-            return ()
+            return (PERSON,) if self.avoid_known else ()
         if spec.label is None:
             raise ValueError(
                 "the events have no label to learn: name one in the spec, or use a "
@@ -218,12 +218,13 @@ class Pairs(EventView):
 
             return labelled
         sampler = sampler_of(source, self.alpha, self.avoid_known)
+        who = PERSON if self.avoid_known else spec.user
 
         def expand(events: Tensors, seed: tf.Tensor) -> Any:
             n = tf.size(events[spec.user])
             rows = {k: tf.repeat(v, self.growth, axis=0) for k, v in events.items()}
             positive = tf.tile(tf.one_hot(0, self.growth), [n])
-            drawn = sampler.draw(rows[spec.user], seed)
+            drawn = sampler.draw(rows[who], seed)
             rows[spec.item] = tf.where(positive > 0, rows[spec.item], drawn)
             return keyed(spec, attach(rows)), positive
 
@@ -248,6 +249,10 @@ class Triples(EventView):
     alpha: float | None = None
     avoid_known: bool = True
 
+    def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
+        """Who took the positive."""
+        return (PERSON,) if self.avoid_known else ()
+
     def unusable(self, source: Source) -> np.ndarray:
         """Users who have taken every item."""
         return exhausted(source) if self.avoid_known else super().unusable(source)
@@ -256,10 +261,11 @@ class Triples(EventView):
         """Events with drawn negatives beside them."""
         spec = source.spec
         sampler = sampler_of(source, self.alpha, self.avoid_known)
+        who = PERSON if self.avoid_known else spec.user
 
         def expand(events: Tensors, seed: tf.Tensor) -> Tensors:
-            users = tf.repeat(events[spec.user], self.negatives)
-            drawn = tf.reshape(sampler.draw(users, seed), [-1, self.negatives])
+            people = tf.repeat(events[who], self.negatives)
+            drawn = tf.reshape(sampler.draw(people, seed), [-1, self.negatives])
             return {**keyed(spec, attach(events)), "negative/index": drawn}
 
         return expand
@@ -292,7 +298,7 @@ class Positives(EventView):
                 "a fixed number of examples per user needs the events in memory: load "
                 "them, or set per_user=None."
             )
-        return int(np.minimum(np.bincount(source.user), self.per_user).sum())
+        return int(np.minimum(np.bincount(source.person), self.per_user).sum())
 
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Events, with their age when asked."""

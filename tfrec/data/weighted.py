@@ -35,7 +35,8 @@ class WeightedPairs(Pairs):
                 "the events have no label to weigh them by: name the column of the "
                 "amount (watch time, price, stars) in the spec."
             )
-        return (spec.label,)
+        who = super().extra_columns(spec) if self.negatives else ()
+        return (spec.label, *who)
 
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Events, or events with drawn negatives, and their weights."""

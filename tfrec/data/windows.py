@@ -79,6 +79,7 @@ class Windows(View):
         parts = -(-len(source) // batch_size)
         kept = self._kept(source)
         spec = source.spec
+        index = tf.constant(source.index_of(np.arange(source.people, dtype=np.int32)))
 
         def begin(state: Any, entry: Any) -> Any:
             number, drawn = entry
@@ -104,7 +105,7 @@ class Windows(View):
             user = tf.gather(users, place)
             low, high = tf.gather(start, user), tf.gather(start, user + 1)
             return {
-                f"{spec.user}/index": user,
+                f"{spec.user}/index": tf.gather(index, user),
                 f"{spec.item}/index": tf.gather(items, place),
                 "context/index": self._around(items, place, low, high, draw),
             }
@@ -122,7 +123,7 @@ class Windows(View):
     def _kept(
         self, source: Interactions
     ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-        """A seed to users and items that an epoch keeps, and where each user starts.
+        """A seed to people and items that an epoch keeps, and where each one starts.
 
         Users stand side by side. Twelve bytes an event stay in memory.
         """
@@ -131,7 +132,8 @@ class Windows(View):
             tf.constant(values.astype(np.int32)) for values in (line.items, line.start)
         )
         lengths = np.diff(line.start)
-        users = tf.constant(np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
+        people = np.arange(len(lengths), dtype=np.int32)
+        users = tf.constant(np.repeat(people, lengths))
         counts = training_counts(source)
         share = counts / counts.sum()
         chance = np.sqrt(self.subsample / np.maximum(share, 1e-12))

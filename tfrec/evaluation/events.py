@@ -26,7 +26,7 @@ def event_queries(model: Recommender, data: Interactions, rows: np.ndarray) -> C
     tables = {data.spec.user, *data.users}
     own = [n for n in model.query_columns if n in data.columns and n not in tables]
     rest = tuple(n for n in model.query_columns if n not in own)
-    features = data.queries(data.user[rows], rest)
+    features = data.queries(data.person[rows], rest)
     for name in own:
         key = index_key(data.spec[name].kind, name)
         features[key] = data.inputs(name, rows)
@@ -107,10 +107,10 @@ def evaluate(
         sampled=protocol.sampled,
         metrics=values,
         standard_error=errors,
-        users=len(np.unique(data.user[rows])),
+        users=len(np.unique(data.person[rows])),
         events=len(rows),
         left_out={"item outside the vocabulary": outside} if outside else {},
         tied=float(np.mean(tied > 0)),
-        user=data.user[rows],
+        user=data.person[rows],
         per_user=per_user,
     )

@@ -33,7 +33,8 @@ class Truth:
     """Who is measured, and what is relevant for them.
 
     Attributes:
-        users: ``(n,)`` int32 user indices, ascending.
+        users: ``(n,)`` int32 users, as :attr:`Interactions.person` numbers them,
+            ascending.
         relevant: Sorted int64 keys ``user * items + column``.
         count: ``(n,)`` relevant items of each user, 1 or more.
         items: Size of the catalogue.
@@ -71,7 +72,8 @@ def identified(data: Interactions) -> np.ndarray:
 
 def warm(data: Interactions) -> np.ndarray:
     """``(n,)`` bool by event: the user is identified and has a past event."""
-    return identified(data) & (np.diff(past_of(data).timeline.start)[data.user] > 0)
+    events = np.diff(past_of(data).timeline.start)
+    return identified(data) & (events[data.person] > 0)
 
 
 def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
@@ -97,11 +99,11 @@ def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
         keep &= among
 
     known_user = warm(data) if protocol.users == "known" else identified(data)
-    cold_users = len(np.unique(data.user[keep & ~known_user]))
+    cold_users = len(np.unique(data.person[keep & ~known_user]))
     left_out["user cold"] = int(np.sum(keep & ~known_user))
     keep &= known_user
 
-    keys = data.user[keep].astype(np.int64) * size + data.item[keep]
+    keys = data.person[keep].astype(np.int64) * size + data.item[keep]
     distinct = np.unique(keys)
     left_out["repeated"] = len(keys) - len(distinct)
     if protocol.exclude_seen:
@@ -264,7 +266,7 @@ def _ranked(
 ) -> Ranked:
     queries = partial(data.queries, names=tuple(model.query_columns))
     user, column = np.divmod(truth.relevant, truth.items)
-    relevant = ItemsOfUsers.of_pairs(user, column, data.spec.user_column.size)
+    relevant = ItemsOfUsers.of_pairs(user, column, data.people)
     return ranker(truth.users, queries, model.catalogue_state(), seen, relevant)
 
 

@@ -69,7 +69,7 @@ def evaluate(
         )
     known = data.train if data.train is not None else data.past
     if not hasattr(model, "next_hours"):
-        hours[measured] = mean_gaps(known)[stream.user[measured]]
+        hours[measured] = mean_gaps(known)[stream.person[measured]]
     waited = gaps_before(known, stream)
     timed = measured & np.isfinite(waited)
     per_event = one_relevant(above, tied, protocol.cutoffs)
@@ -85,13 +85,13 @@ def evaluate(
         sampled=protocol.sampled,
         metrics=values,
         standard_error=errors,
-        users=len(np.unique(stream.user[measured])),
+        users=len(np.unique(stream.person[measured])),
         events=int(measured.sum()),
         left_out={"unknown user or item": n}
         if (n := len(data) - int(measured.sum()))
         else {},
         tied=float(np.mean(tied > 0)),
-        user=stream.user[measured],
+        user=stream.person[measured],
         per_user=per_event,
     )
 
@@ -110,7 +110,7 @@ def stream_of(data: Interactions) -> tuple[Interactions, np.ndarray]:
 
 
 def _keys(data: Interactions) -> np.ndarray:
-    columns = [data.user, data.item, np.asarray(data.timestamp)]
+    columns = [data.person, data.item, np.asarray(data.timestamp)]
     whole = np.stack([c.astype(np.int64) for c in columns], axis=1)
     return np.ascontiguousarray(whole).view([("", np.int64)] * 3)[:, 0]
 
@@ -124,15 +124,14 @@ def predicted_hours(model: Any, data: Interactions, rows: np.ndarray) -> Any:
 
 
 def mean_gaps(data: Interactions) -> np.ndarray:
-    """``(user table rows,)`` mean hours between a user's events; of all where none."""
+    """``(people,)`` mean hours between a person's events; of all where none."""
     rows = in_time(data)
-    user, time = data.user[rows], np.asarray(data.timestamp)[rows]
+    user, time = data.person[rows], np.asarray(data.timestamp)[rows]
     order = np.argsort(user, kind="stable")
     same = np.diff(user[order]) == 0
     gaps, owner = np.diff(time[order])[same] / HOUR, user[order][1:][same]
-    size = data.spec.user_column.size
-    count = np.bincount(owner, minlength=size)
-    total = np.bincount(owner, gaps, minlength=size)
+    count = np.bincount(owner, minlength=data.people)
+    total = np.bincount(owner, gaps, minlength=data.people)
     overall = gaps.mean() if len(gaps) else 0.0
     return np.where(count, total / np.maximum(count, 1), overall)
 
@@ -140,11 +139,11 @@ def mean_gaps(data: Interactions) -> np.ndarray:
 def gaps_before(known: Interactions, stream: Interactions) -> np.ndarray:
     """``(n,)`` hours since the event before of the same user; NaN if there is none."""
     time = np.asarray(stream.timestamp)
-    last = np.full(known.spec.user_column.size, np.iinfo(np.int64).min)
-    np.maximum.at(last, known.user, np.asarray(known.timestamp))
-    order = np.argsort(stream.user, kind="stable")
-    previous = last[stream.user]
-    same = np.diff(stream.user[order]) == 0
+    last = np.full(known.people, np.iinfo(np.int64).min)
+    np.maximum.at(last, known.person, np.asarray(known.timestamp))
+    order = np.argsort(stream.person, kind="stable")
+    previous = last[stream.person]
+    same = np.diff(stream.person[order]) == 0
     previous[order[1:][same]] = time[order[:-1][same]]
     waited = (time - np.maximum(previous, 0)) / HOUR
     return np.where(previous == np.iinfo(np.int64).min, np.nan, waited)

@@ -32,7 +32,7 @@ def pair_features(
         data: Where histories, user and item tables are.
         query_columns: What a model reads of the user.
         item_columns: What a model reads of the item.
-        users: ``(n,)`` user indices.
+        users: ``(n,)`` users, as :attr:`Interactions.person` numbers them.
         items: ``(n,)`` item indices.
 
     Raises:
@@ -63,7 +63,7 @@ def event_features(model: Recommender, data: Interactions, rows: np.ndarray) -> 
         data,
         tuple(n for n in model.query_columns if n not in own),
         tuple(n for n in model.item_columns if n not in own),
-        data.user[rows],
+        data.person[rows],
         data.item[rows],
     )
     for name in own:

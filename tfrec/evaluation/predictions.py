@@ -68,9 +68,9 @@ def binary(
         "auc": metrics.auc_with_error(labels, logits),
         "logloss": mean_and_error(losses),
     }
-    positives = np.bincount(data.user, weights=labels)
-    if np.any((positives > 0) & (positives < np.bincount(data.user))):
-        each, weights = metrics.group_auc(labels, logits, data.user)
+    positives = np.bincount(data.person, weights=labels)
+    if np.any((positives > 0) & (positives < np.bincount(data.person))):
+        each, weights = metrics.group_auc(labels, logits, data.person)
         mean = float(np.average(each, weights=weights))
         spread = np.sqrt(np.sum((weights * (each - mean)) ** 2)) / weights.sum()
         values["gauc"] = (mean, float(spread) if len(each) > 1 else math.nan)
@@ -97,8 +97,8 @@ def _result(
         sampled=protocol.sampled,
         metrics={metric: value for metric, (value, _) in values.items()},
         standard_error={metric: error for metric, (_, error) in values.items()},
-        users=len(np.unique(data.user)),
+        users=len(np.unique(data.person)),
         events=len(data),
-        user=data.user,
+        user=data.person,
         per_user=per_event,
     )

@@ -69,8 +69,8 @@ class FullRanking(Ranking):
             that the user had already taken are then left out, and counted.
         users: ``known`` leaves out, and counts, users without any past event;
             ``all`` ranks for them too, by the model's own scores (``recommend`` would
-            answer them by popularity). Users outside the vocabulary share one index
-            and are left out in any case.
+            answer them by popularity). Users outside the vocabulary share one index,
+            of which a model knows nobody, and are left out in any case.
         min_label: Only events with this label or more are relevant; None for all.
         exact: Whether models that search, such as down a tree, are to score all items
             instead: what their search is measured against.

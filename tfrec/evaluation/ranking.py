@@ -34,7 +34,7 @@ class ItemsOfUsers:
     """Some items of each user, such as those not to be ranked, as sparse rows.
 
     Attributes:
-        start: ``(users + 1,)`` int64; the items of user index u are
+        start: ``(users + 1,)`` int64; the items of user u are
             ``columns[start[u]:start[u + 1]]``.
         columns: Item columns, 0 for the first item of the vocabulary.
     """
@@ -48,11 +48,11 @@ class ItemsOfUsers:
         column = past.spec.item_column
         user, item = np.divmod(past.known, column.size)
         user, item = user[item >= column.first], item[item >= column.first]
-        return cls.of_pairs(user, item - column.first, past.spec.user_column.size)
+        return cls.of_pairs(user, item - column.first, past.people)
 
     @classmethod
     def of_pairs(cls, user: np.ndarray, column: np.ndarray, users: int) -> ItemsOfUsers:
-        """Pairs in ascending order of the user index, of which there are ``users``."""
+        """Pairs in ascending order of the user, of whom there are ``users``."""
         start = np.searchsorted(user, np.arange(users + 1))
         return cls(start, column.astype(np.int32))
 
@@ -130,7 +130,7 @@ class Ranker:
         """Ranks for users.
 
         Args:
-            users: ``(n,)`` user indices.
+            users: ``(n,)`` users.
             queries: Query features of some of the users.
             state: What the scores need beside them, ``model.catalogue_state()``.
             seen: Items never to return.
@@ -242,7 +242,7 @@ def hits(
 
     Args:
         ranked: ``(users, k)`` item columns, -1 for none.
-        users: ``(users,)`` user indices.
+        users: ``(users,)`` users.
         relevant: Sorted int64 keys ``user * items + column`` of the relevant pairs.
         items: Number of items.
 
@@ -262,7 +262,7 @@ def hits_and_ties(
 
     Args:
         ranked: Lists.
-        users: ``(users,)`` user indices.
+        users: ``(users,)`` users.
         relevant: Sorted int64 keys ``user * items + column`` of the relevant pairs.
         items: Number of items.
 

@@ -31,7 +31,8 @@ class Result:
             of all places of the lists, or, where each event has one relevant item, of
             the places of these. Metrics are expected values over the orders of tied
             items, each equally likely.
-        user: ``(n,)`` user index of each row of ``per_user``.
+        user: ``(n,)`` user of each row of ``per_user``, by the user index or, where
+            several people share it, the number of :attr:`Interactions.person`.
         per_user: Value of each user (of each event, in protocols of events), for
             paired tests and distributions.
         seconds: Time taken.

@@ -36,7 +36,7 @@ def draw(data: Interactions, rows: np.ndarray, negatives: int, seed: int) -> np.
     Raises:
         ValueError: A user has taken so many items that too few are left.
     """
-    column, users = data.spec.item_column, data.user[rows].astype(np.int64)
+    column, users = data.spec.item_column, data.person[rows].astype(np.int64)
     taken, left = taken_so_far(data), untaken(data)[users]
     if len(rows) and left.min() < negatives:
         raise ValueError(
@@ -62,12 +62,12 @@ def draw(data: Interactions, rows: np.ndarray, negatives: int, seed: int) -> np.
 
 
 def untaken(data: Interactions) -> np.ndarray:
-    """``(user table rows,)`` int64 items that a user took neither before nor here."""
+    """``(people,)`` int64 items that a person took neither before nor here."""
     column = data.spec.item_column
     taken = taken_so_far(data)
     known = taken[taken % column.size >= column.first]
-    users = data.spec.user_column.size
-    return column.size - column.first - np.bincount(known // column.size, None, users)
+    count = np.bincount(known // column.size, None, data.people)
+    return column.size - column.first - count
 
 
 def _repeats(block: np.ndarray) -> np.ndarray:
@@ -121,7 +121,7 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
             "split the data otherwise."
         )
     if stored is None:
-        too_few = asked & (untaken(data)[data.user] < protocol.negatives)
+        too_few = asked & (untaken(data)[data.person] < protocol.negatives)
         left_out["too few items that the user did not take"] = int(np.sum(too_few))
         asked &= ~too_few
         _say_too_few(data, too_few, asked, protocol.negatives)
@@ -145,13 +145,13 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
     # Some published candidates hold the event's own item, which is ranked once.
     ranked = candidates != own
     if protocol.exclude_seen:
-        keys = data.user[rows][:, None].astype(np.int64) * column.size + candidates
+        keys = data.person[rows][:, None].astype(np.int64) * column.size + candidates
         ranked &= ~np.isin(keys, taken_so_far(data))
     return Asked(
         rows,
         np.concatenate([own, candidates], axis=1),
         ranked,
-        len(np.unique(data.user[known_item & ~known_user])),
+        len(np.unique(data.person[known_item & ~known_user])),
         {reason: n for reason, n in left_out.items() if n},
     )
 
@@ -185,7 +185,7 @@ def evaluate(
     Raises:
         ValueError: The model's scores are not finite.
     """
-    users, width = data.user[asked.rows], asked.items.shape[1]
+    users, width = data.person[asked.rows], asked.items.shape[1]
     model = scorer.model
 
     def features(some: np.ndarray) -> Columns:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec import keras
 from tfrec.data.interactions import Interactions, index_key
 from tfrec.data.media import decoded
+from tfrec.data.persons import first_own, rows_of
 from tfrec.data.timeline import Timeline
 from tfrec.features import Audio, Categorical, FeatureSpec, Image
 from tfrec.layers.categories import Categories
@@ -75,7 +76,7 @@ class Catalogue(keras.layers.Layer):
                     f"column '{column.name}' of the model is not that of {data.name}: "
                     "build the model with that data's spec."
                 )
-        line = data.timeline
+        line = rows_of(data)
         arrays: dict[str, np.ndarray] = {
             "counts": data.item_counts.astype(np.float32),
             "start": line.start.astype(np.int64, copy=False),
@@ -189,15 +190,24 @@ class Catalogue(keras.layers.Layer):
 
     @property
     def timeline(self) -> Timeline | None:
-        """Histories by user index, or None before any data."""
+        """Histories by user index, or None before any data.
+
+        An index that several people share, unknown or hashed, has none.
+        """
         if not self.known:
             return None
-        none = np.empty(0, np.int64)
-        return Timeline(self.arrays["start"], self.arrays["seen"], none, none)
+        start, none = self.arrays["start"], np.empty(0, np.int64)
+        start = np.maximum(start, start[first_own(self.spec.user_column)])
+        return Timeline(start, self.arrays["seen"], none, none)
 
     def strangers(self) -> tf.Tensor:
-        """``(user table rows,)`` bool: indices of no user, or without an event."""
+        """``(user table rows,)`` bool: indices of no user, or without an event.
+
+        Of hashed users nobody can tell who is behind an index: none is a stranger.
+        """
         column = self.spec.user_column
+        if column.hash_bins is not None:
+            return tf.constant(np.arange(column.size) < 1)
         strangers = np.arange(column.size) < column.first
         if self.known:
             strangers |= np.diff(self.arrays["start"]) == 0
@@ -218,8 +228,7 @@ class Catalogue(keras.layers.Layer):
         if line is None or not len(users):
             return np.zeros((len(users), 0), np.int32)
         longest = int((line.start[users + 1] - line.start[users]).max())
-        known = users >= self.spec.user_column.first
-        return np.where(known[:, None], line.latest(users, longest), 0)
+        return line.latest(users, longest)
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the arrays into a ``.keras`` archive."""

@@ -91,7 +91,7 @@ class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
 
     def mean_row(self, data: Interactions) -> np.ndarray:
         """The share of users that took each item, ``(items,)``."""
-        users = np.count_nonzero(np.bincount(data.user))
+        users = len(np.unique(data.person))
         return data.item_counts / max(users, 1)
 
     def view(self) -> Rows:

@@ -28,20 +28,26 @@ def item_count(spec: FeatureSpec) -> int:
     return spec.item_column.size - spec.item_column.first
 
 
-def taken_keys(spec: FeatureSpec, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+def taken_keys(
+    spec: FeatureSpec,
+    user: np.ndarray,
+    item: np.ndarray,
+    person: np.ndarray | None = None,
+) -> np.ndarray:
     """Distinct pairs of known users and items as one sorted array.
 
     Args:
         spec: The columns.
         user: ``(n,)`` user indices.
         item: ``(n,)`` item indices.
+        person: ``(n,)`` what tells users apart; their indices when None.
 
     Returns:
-        ``(pairs,)`` int64 ``user * items + j``, j counting the vocabulary from 0.
+        ``(pairs,)`` int64 ``person * items + j``, j counting the vocabulary from 0.
     """
     first = spec.item_column.first
     known = (item >= first) & (user >= first_known(spec.user_column))
-    users = user[known].astype(np.int64)
+    users = (user if person is None else person)[known].astype(np.int64)
     return np.unique(users * item_count(spec) + item[known] - first)
 
 
@@ -75,11 +81,11 @@ class Taken:
         """Sorted int64 keys of all pairs, and one that is larger than any."""
         seen = self.catalogue.arrays.get("seen")
         if self._keys is None or self._source is not seen:
-            keys = np.empty(0, np.int64)
-            if seen is not None:
-                lengths = np.diff(self.catalogue.arrays["start"])
+            keys, line = np.empty(0, np.int64), self.catalogue.timeline
+            if line is not None:
+                lengths = np.diff(line.start)
                 users = np.repeat(np.arange(len(lengths)), lengths)
-                keys = self._keys_of(users, seen)
+                keys = self._keys_of(users, line.items[line.start[0] :])
             self._source = seen
             with tf.init_scope():
                 self._set(np.append(keys, END))

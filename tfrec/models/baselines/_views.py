@@ -50,7 +50,8 @@ class Together(View):
         """See :meth:`View.batches`."""
         data = in_memory(source, "counts of items taken together")
         items = item_count(data.spec)
-        user, column = np.divmod(taken_keys(data.spec, data.user, data.item), items)
+        keys = taken_keys(data.spec, data.user, data.item, data.person)
+        user, column = np.divmod(keys, items)
         people, person = np.unique(user, return_inverse=True)
         order = np.argsort(column, kind="stable")
         count = np.bincount(column, minlength=items)

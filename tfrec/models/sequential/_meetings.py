@@ -69,7 +69,8 @@ class Meetings(Timed):
         rows = in_time(data)
         user = data.user[rows]
         time = whole_seconds(data)[rows] - int(self.clock.first.numpy())
-        gaps, size = rayleigh.waits(user, time), data.spec.user_column.size
+        gaps = rayleigh.waits(data.person[rows], time)
+        size = data.spec.user_column.size
         unit = max(gaps.mean(), self.config.resolution * HOUR)
         self.unit.assign(unit)
         # One expected event in the time between two, over all items.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfrec.data.persons import rows_of
 from tfrec.data.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -36,11 +37,10 @@ def check_observed(model: Recommender, data: Interactions) -> None:
 def remember(model: Recommender, data: Interactions) -> None:
     """Adds events to what users have seen and to popularity."""
     arrays, spec = model.catalogue.arrays, model.spec
-    line, newer = model.catalogue.timeline, data.timeline
-    assert line is not None  # checked before
-    size = spec.user_column.size
-    users = [np.repeat(np.arange(size), np.diff(t.start)) for t in (line, newer)]
-    items = np.concatenate([line.items, newer.items])
+    newer, size = rows_of(data), spec.user_column.size
+    starts = arrays["start"], newer.start
+    users = [np.repeat(np.arange(size), np.diff(start)) for start in starts]
+    items = np.concatenate([arrays["seen"], newer.items])
     joined = Timeline.of(np.concatenate(users), items, None, size)
     arrays["start"] = joined.start.astype(np.int64, copy=False)
     arrays["seen"] = joined.items

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from tfrec.features import FeatureSpec
+
 FLAGS = ["--user", "u", "--item", "i", "--label", "stars", "--timestamp", "t"]
 
 
@@ -81,3 +83,19 @@ def test_formats_of_time_and_rows_that_lack_something(run, refused, tmp_path):
     prepare += ["--out", tmp_path / "out"]
     assert "as in 1 of 3 rows" in refused(*prepare)
     assert not (tmp_path / "out").exists()
+
+
+def test_rare_users_and_rare_items_are_told_apart(run, tmp_path):
+    """b and c share an index, and are two people in what is counted."""
+    rows = ["a,x,1", "a,y,2", "a,x,3", "b,x,4", "b,y,5", "c,z,6"]
+    path, folder = tmp_path / "clicks.csv", tmp_path / "prepared"
+    path.write_text("\n".join(["u,i,t", *(f"{row}000000000" for row in rows)]))
+    flags = ["--user", "u", "--item", "i", "--timestamp", "t"]
+    least = ["--min-count-users", 3, "--min-count-items", 2]
+    result = run("data", "prepare", path, *flags, *least, "--out", folder)
+    assert result.exit_code == 0, result.output
+    spec = FeatureSpec.from_json((folder / "spec.json").read_text())
+    assert spec.user_column.vocabulary == ("a",)
+    assert spec.item_column.vocabulary == ("x", "y")
+    found = json.loads(run("data", "describe", "--data", folder, "--json").stdout)
+    assert (found["users"], found["duplicates"]) == (3, 1)

@@ -77,6 +77,12 @@ def describe(as_json: bool, **values: Any) -> None:
     show_default=True,
     help="Rarer ids and words are out of vocabulary.",
 )
+@click.option(
+    "--min-count-users", type=click.IntRange(1), help="The same, for users alone."
+)
+@click.option(
+    "--min-count-items", type=click.IntRange(1), help="The same, for items alone."
+)
 @click.option("--max-size", type=click.IntRange(1), help="Largest vocabulary.")
 @click.option(
     "--shard-rows", type=click.IntRange(1), default=1_000_000, show_default=True
@@ -89,6 +95,8 @@ def prepare(
     split: str,
     out: str,
     min_count: int,
+    min_count_users: int | None,
+    min_count_items: int | None,
     max_size: int | None,
     shard_rows: int,
     seed: int,
@@ -112,6 +120,10 @@ def prepare(
             "choose another --out."
         )
     mapping = source.mapping()
+    names = (mapping.user, mapping.item, *mapping.columns)
+    least = dict.fromkeys(names, min_count)
+    least[mapping.user] = min_count_users or min_count
+    least[mapping.item] = min_count_items or min_count
     quiet.tensorflow()
     from tfrec.data.prepare import prepare as write
 
@@ -121,7 +133,7 @@ def prepare(
             out,
             mapping,
             split,
-            min_count=min_count,
+            min_count=least,
             max_size=max_size,
             shard_rows=shard_rows,
             seed=seed,
@@ -158,7 +170,8 @@ def _of_interactions(source: Source) -> dict[str, Any]:
         parts = {part: tfrecord.open(source.data, part) for part in tfrecord.PARTS}
         rows = {part: len(records) for part, records in parts.items()}
         spec = parts["train"].spec
-        users = spec.user_column.size - spec.user_column.first
+        people = [np.unique(records.person) for records in parts.values()]
+        users = len(np.unique(np.concatenate(people)))
         items = spec.item_column.size - spec.item_column.first
         total = sum(rows.values())
         pairs = len(np.unique(np.concatenate([r.known for r in parts.values()])))
@@ -171,7 +184,7 @@ def _of_interactions(source: Source) -> dict[str, Any]:
             "parts": rows,
         }
     data = source.load()
-    users, items = len(np.unique(data.user)), len(np.unique(data.item))
+    users, items = len(np.unique(data.person)), len(np.unique(data.item))
     found: dict[str, Any] = {
         "rows": len(data),
         "users": users,

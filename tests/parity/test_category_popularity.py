@@ -41,6 +41,19 @@ def test_rates_and_scores_by_hand(data, model):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_unknown_users_are_ranked_for_by_what_all_take(data):
+    """What one of them took says nothing of another."""
+    some = data.take(np.arange(200))
+    some.columns["user_id"] = np.where(some.user < 20, 1, some.user)
+    model = CategoryPopularity(data.spec, category="genres", smoothing=1.0)
+    model.compile()
+    model.fit(some.batches(model, 64), verbose=0)
+    rates = model.rates.numpy()
+    np.testing.assert_allclose(rates[1], rates[0])  # that of no user at all
+    assert rates[1].any()
+    assert not np.allclose(rates[some.user.max()], rates[1])
+
+
 def test_more_epochs_count_nothing_twice(data, model):
     again = CategoryPopularity(data.spec, category="genres", smoothing=2.0)
     again.compile()

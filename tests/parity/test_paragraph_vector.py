@@ -122,6 +122,15 @@ def test_a_new_user_descends_the_loss_of_the_history(mode, data, randomise):
     np.testing.assert_allclose(model.user_vectors(known)[0], own)
 
 
+def test_users_outside_the_vocabulary_are_new(data, randomise):
+    """Others who were unknown, too, have taught the vector at their index."""
+    some = data.take(np.arange(len(data)))
+    some.columns["user_id"] = np.where(some.user < 9, 1, some.user)
+    model, _ = built(some, randomise)
+    assert model.met.numpy()[:2].tolist() == [0, 0]
+    assert model.met.numpy()[9:].all()
+
+
 def test_more_steps_come_nearer_to_the_minimum(data, randomise):
     history = np.array([3, 9, 4, 9, 12], np.int32)
     losses = []

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrec.data.views import Positives
 from tfrec.features import Categorical, FeatureSpec
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
+from tfrec.models.baselines._taken import first_known
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.families import FactorScorer, Tensors
@@ -27,7 +28,8 @@ class CategoryPopularity(ClosedForm, FactorScorer):
     and items(g) the items of g that have events: the events that u is expected to have
     with one more item of g. It knows no item, so that one which nobody has touched is
     ranked like any other; the baseline of models that tell items by their content. A
-    user without events is ranked for by n(g) / items(g) alone.
+    user without events, or outside the vocabulary, is ranked for by n(g) / items(g)
+    alone.
 
     Differs from the paper: there is none. The loss is the mean score of an event with
     its sign turned.
@@ -133,7 +135,9 @@ class CategoryPopularity(ClosedForm, FactorScorer):
         known = tf.cast(met, tf.float32)
         count = tf.maximum(tf.linalg.matvec(items, known, transpose_a=True), 1.0)
         prior = tf.math.divide_no_nan(total, tf.reduce_sum(total))
-        self.rates.assign((events + self.config.smoothing * prior) / count)
+        one = tf.range(tf.shape(events)[0]) >= first_known(self.spec.user_column)
+        own = tf.where(one[:, None], events, 0.0)  # who is unknown took nothing
+        self.rates.assign((own + self.config.smoothing * prior) / count)
         score = tf.reduce_sum(events * self.rates)
         return -float(tf.math.divide_no_nan(score, tf.reduce_sum(events)))
 

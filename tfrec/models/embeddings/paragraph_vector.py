@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec.layers.embedding import table
 from tfrec.losses import weighted_mean
+from tfrec.models.baselines._taken import first_known
 from tfrec.models.config import Tune
 from tfrec.models.embeddings._inference import infer, neighbours
 from tfrec.models.embeddings._word2vec import _Word2Vec, _Word2VecConfig
@@ -31,11 +32,12 @@ class ParagraphVector(_Word2Vec):
         h    = u                                    distributed bag of words, "dbow"
         loss = - log sigmoid(o_i . h) - sum over k negatives n: log sigmoid(-o_n . h)
 
-    A user without events in training gets a vector by gradient descent on the same loss
-    over the history, v and o frozen (section 2.2); negatives are a fixed draw there, so
-    the same history has the same vector, in an exported model too. Recommendations have
-    the largest ``o . h + log q``, the window of "dm" being the end of the history and q
-    the distribution of negatives, which their sampling divides the probability by.
+    A user without events in training, or outside the vocabulary, gets a vector by
+    gradient descent on the same loss over the history, v and o frozen (section 2.2);
+    negatives are a fixed draw there, so the same history has the same vector, in an
+    exported model too. Recommendations have the largest ``o . h + log q``, the window
+    of "dm" being the end of the history and q the distribution of negatives, which
+    their sampling divides the probability by.
 
     Differs from the paper: "dm" averages, where the paper prefers to join the vectors
     in order; so ``window`` counts items on either side. Negative sampling stands for
@@ -103,6 +105,7 @@ class ParagraphVector(_Word2Vec):
         """Takes over the catalogue, who is known, and the negatives of inference."""
         super().adapt(data)
         users = np.bincount(data.user, minlength=self.spec.user_column.size)
+        users[: first_known(self.spec.user_column)] = 0
         self.met.assign(np.minimum(users, 1).astype(np.float32))
         noise = np.exp(self.log_noise.numpy().astype(np.float64))
         noise[: self.spec.item_column.first] = 0

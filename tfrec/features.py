@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,6 +45,23 @@ __all__ = [
 ]
 
 
+def check_min_label(min_label: float | None, label: str | None) -> None:
+    """Refuses a rule that no label can follow.
+
+    Raises:
+        ValueError: There is no label, or the lowest label is no finite number.
+    """
+    if min_label is None:
+        return
+    if label is None:
+        raise ValueError(
+            f"min_label={min_label:g} says which labels are positive, and there is no "
+            "label: name its column, or leave min_label out."
+        )
+    if not math.isfinite(min_label):
+        raise ValueError(f"min_label={min_label:g} must be a finite number.")
+
+
 @dataclass(frozen=True)
 class FeatureSpec:
     """The columns of a data set and the roles that four of them play.
@@ -54,6 +72,10 @@ class FeatureSpec:
         item: Name of the item id column.
         label: Name of the label (a rating, a click), float32; None when every row is a
             positive event.
+        min_label: Labels from here on are those of positive events, which are what
+            models without a target of their own learn, what histories hold and what is
+            relevant in a ranking. None: labels above 0, so that of 0 and 1, and of -1
+            and 1, the first is none.
         timestamp: Name of the event time; None when unknown. It is int64 microseconds
             since 1970 in data and records, seconds in what a model is given.
         crosses: Combinations of columns, for linear models.
@@ -65,8 +87,10 @@ class FeatureSpec:
     label: str | None = None
     timestamp: str | None = None
     crosses: tuple[Cross, ...] = ()
+    min_label: float | None = None
 
     def __post_init__(self) -> None:
+        check_min_label(self.min_label, self.label)
         names = [c.name for c in self.columns]
         if len(set(names)) != len(names):
             raise ValueError(f"a column is declared twice: {', '.join(sorted(names))}.")
@@ -125,6 +149,25 @@ class FeatureSpec:
     def item_column(self) -> Categorical:
         """The item id column."""
         return self[self.item]  # type: ignore[return-value]
+
+    def positive(self, labels: Any) -> Any:
+        """Which labels are those of positive events: the one rule for all that asks.
+
+        Args:
+            labels: Numbers, an array or a tensor of any shape.
+
+        Returns:
+            Bool of the same shape; NaN is none.
+        """
+        return labels > 0 if self.min_label is None else labels >= self.min_label
+
+    @property
+    def rule(self) -> str | None:
+        """The rule of :meth:`positive` in words; None without a label."""
+        if self.label is None:
+            return None
+        above = "> 0" if self.min_label is None else f">= {self.min_label:g}"
+        return f"{self.label} {above}"
 
     @property
     def history(self) -> Sequence | None:

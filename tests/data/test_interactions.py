@@ -133,10 +133,10 @@ def test_a_view_alone_reads_every_column(data):
 # Queries
 
 
-def test_queries_are_as_of_the_past(data):
-    _, valid, test = data.split("temporal")
+def test_queries_are_as_of_what_is_given(data):
+    train, valid, test = data.split("temporal")
     users = np.unique(test.user)
-    for part, past in ((test, test.past), (valid, valid.past)):
+    for part, past in ((test, train), (valid, train), (test.refitted(), test.past)):
         found = part.queries(users, ("user_id", "age", "history", "device"))
         assert set(found) == {
             "user_id/index",
@@ -155,6 +155,15 @@ def test_queries_are_as_of_the_past(data):
             assert history.tolist() == expected + [0] * (6 - len(expected))
             last = past.columns["device"][rows[-1]] if rows else 0
             assert device == last
+
+
+def test_what_is_given_may_be_nothing(data):
+    none = data.take(np.arange(0))
+    for nothing in ({"past": none}, {"past": data, "given": none}):
+        part = dataclasses.replace(data, **nothing)
+        assert not part.queries(np.array([3]), ("history",))["history/index"].any()
+    with pytest.raises(ValueError, match="small has no past to fit models to again"):
+        data.refitted()
 
 
 def test_queries_without_a_past_are_of_the_events_themselves(data):

@@ -57,7 +57,7 @@ def test_classes_by_hand(asked, tiny_model):
     losses = [math.log1p(math.exp(x)) for x in (-5, 4, 1, -6)]
     assert result["logloss"] == pytest.approx(np.mean(losses))
     assert result.standard_error["logloss"] == pytest.approx(np.std(losses, ddof=1) / 2)
-    assert "label >= 4" in result.protocol
+    assert "positive: rating >= 4" in result.protocol
 
 
 def test_gauc_weighs_users_by_their_impressions(tiny, tiny_model):
@@ -123,7 +123,7 @@ def test_features_of_events(data):
         "year": data.items["year"][items],
         # Context of the event itself; history as of the start of the test events.
         "device/index": test.columns["device"][rows],
-        "history/index": test.past.timeline.latest(users, 6),
+        "history/index": test.train.timeline.latest(users, 6),
     }
     assert set(features) == set(expected)
     for name, values in expected.items():

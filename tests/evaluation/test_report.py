@@ -5,7 +5,11 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tfrec.data.interactions import Interactions
+from tfrec.data.timeline import SECOND
+from tfrec.data.views import Positives
 from tfrec.evaluation import (
     BinaryClassification,
     Evaluator,
@@ -17,6 +21,8 @@ from tfrec.evaluation import (
 )
 from tfrec.evaluation.report import fitted
 from tfrec.evaluation.result import Result
+from tfrec.features import Categorical, FeatureSpec, Sequence
+from tfrec.models.base import Recommender
 from tfrec.models.factorization.matrix_factorization import MatrixFactorization
 from tfrec.models.ranking.gmf import GMF
 
@@ -53,9 +59,69 @@ def test_a_single_cutoff_shows_more(tiny, tiny_model):
 
 def test_the_caption_says_on_whom(table):
     text = " ".join(str(table).split())
-    assert "tiny: full ranking of the catalogue, seen items left out." in text
+    assert (
+        "tiny: full ranking of the catalogue, seen items left out, relevant: " in text
+    )
+    assert "relevant: rating > 0. 2 users" in text
     assert "2 users, 3 events, 2 cold users left out, 5 events left out" in text
     assert "(item outside the vocabulary: 1, user cold: 2, repeated: 1, item" in text
+
+
+class Reader(Recommender):
+    """Scores the latest item of the history alone."""
+
+    paper = objective = "none"
+
+    def view(self):
+        return Positives()
+
+    @property
+    def query_columns(self):
+        return ("history",)
+
+    def catalogue_state(self):
+        return {"items": tf.range(2, self.spec.item_column.size)}
+
+    def catalogue_scores(self, features, state):
+        history = features["history/index"]
+        there = tf.reduce_sum(tf.cast(history > 0, tf.int32), axis=1)
+        last = tf.gather(history, tf.maximum(there - 1, 0), batch_dims=1)
+        return tf.cast(state["items"][None] == last[:, None], tf.float32)
+
+
+def test_all_models_stand_on_the_same_events():
+    # Each user takes an item twice at the end: who reads the history up to the event
+    # before the test knows the test. Training alone ends with another item.
+    columns = (
+        Categorical("user_id", "user", vocabulary=tuple("uvwx")),
+        Categorical("item_id", "item", vocabulary=tuple("abcdef")),
+        Sequence("history", of="item_id", max_len=3),
+    )
+    spec = FeatureSpec(columns, item="item_id", timestamp="time")
+    took = np.array([[2, 3, 3], [3, 4, 4], [4, 5, 5], [5, 2, 2]])
+    events = {
+        "user_id": np.repeat(np.arange(2, 6), 3).astype(np.int32),
+        "item_id": took.ravel().astype(np.int32),
+        "time": np.arange(12) * SECOND,
+    }
+    _, valid, test = Interactions(spec, events, name="four").split("leave_last_out")
+    model, protocol = Reader(spec), FullRanking(k=1, exclude_seen=False)
+    fair = report(test, [model], protocol=protocol)
+    again = report(test, [model], protocol=protocol, refit=True)
+    # In validation, too, the history ends with training: no reader knows the item.
+    before = report(valid, [model], protocol=protocol)
+    assert [one.results[0]["recall@1"] for one in (fair, again, before)] == [0, 1, 0]
+    assert "ranked too, models and histories of training alone. " in fair.caption
+    assert "four, leave_last_out test after training and validation: " in again.caption
+    assert "training" not in before.caption
+    counts = [
+        fitted("popularity", part.train).catalogue.counts().sum()
+        for part in (test, test.refitted())
+    ]
+    assert counts == [4, 8]
+    # What was taken in validation is seen, whatever models may read.
+    with pytest.raises(ValueError, match="item seen before: 4"):
+        report(test, [model], protocol=FullRanking(k=1))
 
 
 def test_sampled_numbers_are_labelled(tiny, tiny_model):

@@ -86,7 +86,7 @@ def test_watch_time_is_mispredicted_where_another_item_comes_first(asked, tiny_m
     result = Evaluator(timed, fewer).evaluate(tiny_model)
     assert result["weighted_loss"] == pytest.approx(6 / (1 * 2 + 4 * 1 + 3 * 2))
     idle = dataclasses.replace(timed, columns={**timed.columns, "minutes": minutes * 0})
-    with pytest.raises(ValueError, match="watch time of the events is negative or all"):
+    with pytest.raises(ValueError, match="none of the 4 events of tiny is positive"):
         Evaluator(idle, protocol).evaluate(tiny_model)
 
 

@@ -48,6 +48,7 @@ class Source:
         time_format: How event times are written, when not as ISO 8601.
         keep_na: Whether NA, NULL and the like are ids.
         drop_missing: Whether rows without user, item, label or time are left out.
+        min_label: Labels from here on are positive; None for the rule of the data.
         columns: Columns that models read; None for all.
         split: Name of the split.
     """
@@ -64,6 +65,7 @@ class Source:
     time_format: str | None = None
     keep_na: bool = False
     drop_missing: bool = False
+    min_label: float | None = None
     columns: tuple[str, ...] | None = None
     split: str = "temporal"
 
@@ -113,6 +115,7 @@ class Source:
             time_format=self.time_format,
             keep_na=self.keep_na,
             drop_missing=self.drop_missing,
+            min_label=self.min_label,
         )
 
     def load(self) -> Interactions:
@@ -138,6 +141,9 @@ class Source:
             )
         if self.columns:
             data = data.with_spec(data.spec.select(*self.columns))
+        if self.min_label is not None:
+            rule = dataclasses.replace(data.spec, min_label=self.min_label)
+            data = data.with_spec(rule)
         return data
 
     def parts(self) -> tuple[Any, Interactions, Interactions]:
@@ -153,9 +159,9 @@ class Source:
                 "data: prepare it with the columns wanted."
             )
         return (
-            tfrecord.open(self.data),
-            tfrecord.load(self.data, "valid"),
-            tfrecord.load(self.data, "test"),
+            tfrecord.open(self.data, min_label=self.min_label),
+            tfrecord.load(self.data, "valid", self.min_label),
+            tfrecord.load(self.data, "test", self.min_label),
         )
 
     def _refuse_mapping(self, why: str) -> None:
@@ -182,6 +188,7 @@ class Source:
             time_format=mapping.time_format,
             keep_na=mapping.keep_na,
             drop_missing=mapping.drop_missing,
+            min_label=mapping.min_label,
         )
 
 
@@ -267,6 +274,14 @@ def mapping_options(command: Callable) -> Callable:
             "--drop-missing",
             is_flag=True,
             help="Leave rows without user, item, label or time out (files).",
+        ),
+        click.option(
+            "--min-label",
+            type=float,
+            metavar="LABEL",
+            help="Labels from here on are positive: what a model without ratings "
+            "learns, what histories hold and what is relevant. By default those above "
+            "0.",
         ),
     )
 

@@ -147,7 +147,7 @@ class Converter:
         if source == self.mapping.timestamp:
             return {source: self._times(values)}
         if source == self.mapping.label:
-            label = convert.numbers(values)
+            label = convert.labels(values)
             convert.require_present(label, "label")
             return {source: label.cast(pa.float32())}
         item = self.declared[source]

@@ -109,6 +109,7 @@ class Fit:
             item=columns[1].name,
             label=self.mapping.label,
             timestamp=self.mapping.timestamp,
+            min_label=self.mapping.min_label,
         )
 
     def _finished(self, item: Declared) -> Column:

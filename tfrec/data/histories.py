@@ -18,7 +18,8 @@ History = Callable[[tf.Tensor, int], tf.Tensor]
 def histories(source: Interactions) -> History:
     """Returns ``(rows, length)`` to the items of the histories at those events.
 
-    Of ordered events it is the last ``length`` of what the user did strictly before,
+    They hold positive events alone, those of events that are not positive too. Of
+    ordered events it is the last ``length`` of what the user did strictly before,
     oldest first. Of events without an order it is ``length`` of the user's other
     events: those that follow the event in a circle of them all, so that each event has
     others and the item itself is never among them. Events of ``source.past`` count as
@@ -37,8 +38,9 @@ def histories(source: Interactions) -> History:
         known = histories(dataclasses.replace(both, past=None))
         return lambda rows, length: known(rows + ahead, length)
     line = source.timeline
-    items, start = tf.constant(line.items), tf.constant(line.start)
-    users, last = tf.constant(source.person), max(len(source) - 1, 0)
+    items = tf.constant(line.items if len(line.items) else np.zeros(1, np.int32))
+    start = tf.constant(line.start)
+    users, last = tf.constant(source.person), max(len(line.items) - 1, 0)
 
     def taken(place: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
         return tf.where(there, tf.gather(items, tf.minimum(place, last)), 0)
@@ -54,16 +56,17 @@ def histories(source: Interactions) -> History:
 
         return past
 
-    own = np.empty(len(source), np.int64)
-    own[line.order] = np.arange(len(source))
-    own = tf.constant(own)
+    # What is not positive has no place, and the one before the next positive for own.
+    apart = 1 - source.positive.astype(np.int64)
+    own, apart = tf.constant(source.places - apart), tf.constant(apart)
 
     def others(rows: tf.Tensor, length: int) -> tf.Tensor:
         user = tf.gather(users, rows)
         begin = tf.gather(start, user)[:, None]
         count = tf.gather(start, user + 1)[:, None] - begin
         step = tf.range(1, length + 1, dtype=tf.int64)
-        place = begin + (tf.gather(own, rows)[:, None] - begin + step) % count
-        return taken(place, step < count)
+        circle = tf.gather(own, rows)[:, None] - begin + step
+        place = begin + circle % tf.maximum(count, 1)
+        return taken(place, step < count + tf.gather(apart, rows)[:, None])
 
     return others

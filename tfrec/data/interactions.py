@@ -37,8 +37,13 @@ class Interactions:
         items: Item-side columns by item index, padding and unknown rows included.
         item_names: Titles by item index, for people to read; None when there are none.
         name: What the data is called in tables.
-        past: Everything known before these events: histories and seen items.
+        past: Everything that happened before these events: seen items and, unless
+            ``given`` says less, histories.
         train: What models compared on these events may learn from.
+        given: What models may read of users, their histories and who is known at all,
+            where it is less than ``past``. Of the test part of a split it is training:
+            a model that reads histories shall not know of validation when one that
+            knows users by training does not.
         ordered: Whether the events have an order, of their timestamps or else of their
             rows. Where a source tells only what users took, not when, a history holds
             the user's other events instead of the earlier ones.
@@ -46,6 +51,7 @@ class Interactions:
         persons: Who is behind each event where several people share a user index; None
             where nobody does. Readers tell people by their raw ids; without that, each
             event of an unknown user is that of somebody else.
+        whole: The events of which these are the positive ones, see :attr:`positives`.
     """
 
     spec: FeatureSpec
@@ -56,9 +62,11 @@ class Interactions:
     name: str = "interactions"
     past: Interactions | None = None
     train: Interactions | None = None
+    given: Interactions | None = None
     ordered: bool = True
     graph: KnowledgeGraph | None = None
     persons: Persons | None = None
+    whole: Interactions | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.columns.items():
@@ -79,8 +87,9 @@ class Interactions:
         self._number_alike()
 
     def _number_alike(self) -> None:
-        """Gives everybody the same number here, in the past and in training."""
-        parts = {"past": self.past, "train": self.train}
+        """Gives everybody the same number here and in all that belongs to it."""
+        names = ("past", "train", "given", "whole")
+        parts = {name: getattr(self, name) for name in names}
         own, *others = numbered_alike(self, *parts.values())
         object.__setattr__(self, "persons", own)
         for (name, part), persons in zip(parts.items(), others, strict=True):
@@ -148,6 +157,11 @@ class Interactions:
         """``(n,)`` int64 whole seconds since 1970, what a model is asked with."""
         return None if self.timestamp is None else self.timestamp // SECOND
 
+    @property
+    def readable(self) -> Interactions | None:
+        """What models may read of users: ``given``, or ``past`` where all of it is."""
+        return self.past if self.given is None else self.given
+
     def inputs(self, name: str, rows: Any = slice(None)) -> np.ndarray:
         """Values of an event column as models are given them.
 
@@ -166,24 +180,69 @@ class Interactions:
         return self.spec.decode(name, self.columns[name])
 
     @cached_property
-    def timeline(self) -> Timeline:
-        """Events by person in time order."""
+    def positive(self) -> np.ndarray:
+        """``(n,)`` bool: events of a positive label; all where there is no label."""
+        if self.spec.label not in self.columns:
+            return np.ones(len(self), bool)
+        return self.spec.positive(self.label)
+
+    @cached_property
+    def positives(self) -> Interactions:
+        """The positive events alone.
+
+        What users saw and did not like is known all the same: :attr:`known` holds the
+        pairs of all events.
+        """
+        if self.positive.all():
+            return self
+        return self.take(self.positive, whole=self)
+
+    @cached_property
+    def all_events(self) -> Timeline:
+        """Events by person in time order, whatever their label."""
         return Timeline.of(self.person, self.item, self.timestamp, self.people)
 
     @cached_property
+    def timeline(self) -> Timeline:
+        """Positive events by person in time order: what histories are made of."""
+        if self.positive.all():
+            return self.all_events
+        return self.all_events.of_rows(self.positive)
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """``(n,)`` int64 by row: its place among the items of the timeline.
+
+        Of an event that is not positive it is the place of the next one that is.
+        """
+        order = self.all_events.order
+        positive = self.positive[order]
+        result = np.empty(len(self), np.int64)
+        result[order] = np.cumsum(positive) - positive
+        return result
+
+    @cached_property
     def item_counts(self) -> np.ndarray:
-        """``(item table rows,)`` int64 number of events of each item index."""
-        return np.bincount(self.item, minlength=self.spec.item_column.size)
+        """``(item table rows,)`` int64 number of positive events of each item index."""
+        items = self.item[self.positive]
+        return np.bincount(items, minlength=self.spec.item_column.size)
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Sorted int64 keys ``person * item table rows + item`` of all events."""
+        """Sorted int64 keys ``person * item table rows + item`` of all events.
+
+        Of events of any label: an item that a user saw and disliked is one that the
+        user has seen, neither recommended again nor drawn as a negative.
+        """
+        if self.whole is not None:
+            return self.whole.known
         size = self.spec.item_column.size
         return np.unique(self.person.astype(np.int64) * size + self.item)
 
     def take(self, rows: np.ndarray, **changes: Any) -> Interactions:
         """The events at ``rows`` (indices or a mask), same tables."""
         columns = {name: values[rows] for name, values in self.columns.items()}
+        changes = {"whole": None, **changes}
         if self.persons is not None:
             number = self.persons.number[rows]
             changes = {"persons": Persons(number, self.persons.strangers), **changes}
@@ -200,7 +259,7 @@ class Interactions:
         if one is not None and two is not None:
             number = np.concatenate([one.number, two.number])
             persons = Persons(number, one.strangers)
-        return dataclasses.replace(self, columns=columns, persons=persons)
+        return dataclasses.replace(self, columns=columns, persons=persons, whole=None)
 
     def with_spec(self, spec: FeatureSpec) -> Interactions:
         """The same events read through a spec with fewer columns."""
@@ -228,7 +287,9 @@ class Interactions:
             **options: Arguments of the split.
 
         Returns:
-            ``(train, valid, test)``; ``past`` and ``train`` of the last two are set.
+            ``(train, valid, test)``; ``past`` and ``train`` of the last two are set,
+            and ``given`` of the test. :meth:`refitted` makes a test for models that are
+            fitted again on training and validation.
 
         Raises:
             ValueError: Unknown split, or the split needs a timestamp there is not.
@@ -245,8 +306,26 @@ class Interactions:
             name=f"{self.name}, {how} test",
             past=train.concat(valid),
             train=train,
+            given=train,
         )
         return train, valid, test
+
+    def refitted(self) -> Interactions:
+        """These test events for models that learned from all before them.
+
+        From training and validation, which are ``train`` of the result; histories hold
+        both.
+
+        Raises:
+            ValueError: Nothing is known of what came before.
+        """
+        if self.past is None:
+            raise ValueError(
+                f"{self.name} has no past to fit models to again: take the test part "
+                "of data.split(...)."
+            )
+        name = f"{self.name} after training and validation"
+        return dataclasses.replace(self, train=self.past, given=None, name=name)
 
     def sessions(self, gap: int) -> Interactions:
         """The events with sessions for users; see :mod:`tfrec.data.sessions`.
@@ -271,7 +350,10 @@ class Interactions:
         """The view of the events that a model learns from, as a tf.data pipeline.
 
         A model that has met no data yet is handed these events (item table, popularity,
-        what each user has seen), which ``recommend`` and ``export`` need.
+        what each user has seen), which ``recommend`` and ``export`` need. A view that
+        has no label for its target takes the positive events, see
+        :class:`~tfrec.features.FeatureSpec`; where labels are more than yes and no and
+        no rule was given, a warning says so.
 
         Args:
             learner: The model, or a view of :mod:`tfrec.data.views`.
@@ -282,14 +364,9 @@ class Interactions:
         Returns:
             A finite data set of known cardinality.
         """
-        from tfrec.data.views import View
+        from tfrec.data.views import batches
 
-        if isinstance(learner, View):
-            return learner.batches(self, batch_size, shuffle, seed)
-        if not learner.catalogue.complete:
-            learner.adapt(self)
-        view = learner.view()
-        return view.batches(self, batch_size, shuffle, seed, learner.columns)
+        return batches(self, learner, batch_size, shuffle, seed)
 
     def reader(self, names: tuple[str, ...]) -> Reader:
         """Blocks of event columns; see :class:`tfrec.data.pipeline.Source`."""
@@ -309,10 +386,11 @@ class Interactions:
 
         Returns:
             Features by ``name/index`` or name. Histories hold the latest events of
-            ``past`` (of these events themselves when there is no past). Event columns
-            (context) take their value at the user's latest such event.
+            ``given``, or of ``past`` where all of it is given (of these events
+            themselves when there is no past). Event columns (context) take their value
+            at the user's latest such event.
         """
-        known = self if self.past is None else self.past
+        known = self if self.readable is None else self.readable
         index = self.index_of(users)
         result: Columns = {}
         for name in names:

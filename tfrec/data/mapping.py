@@ -15,6 +15,7 @@ from tfrec.data.readers import TableFile
 from tfrec.data.times import UNITS, check_format
 from tfrec.data.values import MISSING, NUMBER, WHOLE, plain
 from tfrec.errors import did_you_mean
+from tfrec.features import check_min_label
 
 HEAD_BYTES = 1 << 20
 SIDES = ("user", "item", "context")
@@ -38,7 +39,9 @@ class Mapping:
     Attributes:
         user: Column of user ids.
         item: Column of item ids.
-        label: Column of the label (rating, click), a number; None when there is none.
+        label: Column of the label (rating, click): numbers, or ``true`` and ``false``,
+            ``yes`` and ``no``, ``Y`` and ``N`` in any case for 1 and 0; None when there
+            is none.
         timestamp: Column of event times: numbers since 1970, ISO 8601 text, or text of
             ``time_format``.
         columns: Further columns. A column of :mod:`tfrec.columns`, or a word
@@ -60,6 +63,8 @@ class Mapping:
         missing: Id that takes the place of a missing one in columns declared
             Categorical of single strings; None leaves it as padding, which has no
             embedding. Who asks the model passes the same id.
+        min_label: Labels from here on are positive, None for those above 0; see
+            :class:`~tfrec.features.FeatureSpec`.
     """
 
     user: str
@@ -74,6 +79,7 @@ class Mapping:
     keep_na: bool = False
     drop_missing: bool = False
     missing: str | None = None
+    min_label: float | None = None
 
     def __post_init__(self) -> None:
         if self.time_unit not in UNITS:
@@ -83,6 +89,7 @@ class Mapping:
             )
         if self.time_format is not None:
             check_format(self.time_format)
+        check_min_label(self.min_label, self.label)
         roles = [self.user, self.item, self.label, self.timestamp]
         given = [name for name in roles if name is not None]
         if len(set(given)) != len(given):

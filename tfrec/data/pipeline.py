@@ -7,6 +7,7 @@ up to five seconds.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK = 65_536
 PREFETCH = 16
+YES_NO = (-1, 0, 1)  # labels that say no more than whether an event is positive
 Tensors = dict[str, tf.Tensor]
 Reader = Callable[[int, bool, tf.Tensor, int | None], tf.data.Dataset]
 
@@ -55,12 +57,20 @@ class Source(Protocol):
         """What models learn from, when these events are held out."""
 
     @property
+    def name(self) -> str:
+        """What the data is called in tables."""
+
+    @property
+    def positives(self) -> Source:
+        """The positive events alone; ``known`` holds the pairs of all events."""
+
+    @property
     def item_counts(self) -> np.ndarray:
-        """``(item table rows,)`` int64 number of events of each item index."""
+        """``(item table rows,)`` int64 number of positive events of each item index."""
 
     @property
     def timeline(self) -> Timeline:
-        """Events by person in time order."""
+        """Positive events by person in time order."""
 
     @property
     def known(self) -> np.ndarray:
@@ -259,44 +269,57 @@ def check_finite(source: Source) -> None:
         )
 
 
-def check_labels(source: Source, binary: bool, negatives: int) -> None:
+def labels_of(source: Source) -> np.ndarray:
+    """``(n,)`` labels, those of the first block where events are on disk.
+
+    None where the events have no label.
+    """
+    label = source.spec.label
+    if isinstance(source, Interactions):
+        return np.asarray(source.columns.get(str(label), ()))
+    if label is None:
+        return np.empty(0)
+    blocks = source.reader((label,))(BLOCK, False, tf.zeros(2, tf.int32), None)
+    return next(iter(blocks))[label].numpy()
+
+
+def check_labels(source: Source, binary: bool) -> None:
     """Refuses labels that the target cannot be.
 
     Of events on disk the first block is looked at.
 
     Args:
-        source: The events.
-        binary: Whether labels, where they are the target, must be 0 or 1.
-        negatives: Negatives drawn for each event; none make the label the target.
+        source: The events, of which the label is the target.
+        binary: Whether the target says only whether the label is positive.
 
     Raises:
-        ValueError: A label other than 0 and 1, events labelled 0 among those that
-            stand for positives, or a target that is no number.
+        ValueError: A label is no number, or the target is binary, labels are more than
+            yes and no, and no rule says which are positive.
     """
-    label = source.spec.label
-    if label is None:
+    spec = source.spec
+    check_finite(source)
+    if not binary or spec.min_label is not None:
         return
-    if not negatives:
-        check_finite(source)
-    if isinstance(source, Interactions):
-        if label not in source.columns:
-            return
-        values = np.asarray(source.columns[label])
-    else:
-        blocks = source.reader((label,))(BLOCK, False, tf.zeros(2, tf.int32), None)
-        values = next(iter(blocks))[label].numpy()
-    other = values[~np.isin(values, (0, 1))]
-    if not negatives and binary and len(other):
+    values = labels_of(source)
+    other = values[~np.isin(values, YES_NO)]
+    if len(other):
         raise ValueError(
-            f"label '{label}' has the value {other[0]:g} and log loss takes 0 and 1: "
-            "set negatives=4 to learn from events against drawn items, or make the "
-            "label 0 or 1."
+            f"label '{spec.label}' has the value {other[0]:g} and log loss takes yes "
+            "and no: say with min_label (--min-label) which labels are positive, or "
+            "set negatives=4 to learn from events against drawn items."
         )
-    if negatives and not len(other) and np.any(values == 0):
-        raise ValueError(
-            f"{int(np.sum(values == 0))} of {len(values)} events have '{label}' 0 and "
-            "are no positives to draw negatives for: set negatives=0 to learn the "
-            "label, or keep the others with data.take(data.label > 0)."
+
+
+def say_rule(source: Source) -> None:
+    """Warns that labels of more than yes and no are positive, where no rule says it."""
+    spec = source.spec
+    if spec.label is None or spec.min_label is not None:
+        return
+    if not np.isin(labels_of(source), YES_NO).all():
+        warnings.warn(
+            f"every event of a '{spec.label}' above 0 is learned as a positive one, "
+            "whatever its value: set min_label (--min-label) where some are not.",
+            stacklevel=4,
         )
 
 

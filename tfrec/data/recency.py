@@ -39,7 +39,7 @@ def with_recency(data: Interactions, fit: np.ndarray | None = None) -> Interacti
             f"{data.name} has no timestamp, and recency is a matter of time: name the "
             "column of event times."
         )
-    line = data.timeline
+    line = data.all_events
     count = line.before - line.start[data.person]
     last = time[line.order[np.maximum(line.before - 1, 0)]]
     since = np.where(count > 0, (time - last) / SECOND, np.nan).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,8 @@ class Records:
         items: Item-side columns by item index.
         past: Everything known before these events: the parts before this one.
         train: The training part, when this is another.
-        whole: All parts of the directory, when this is one of them.
+        all_parts: All parts of the directory, when this is one of them.
+        whole: The events of which these are the positive ones, see :attr:`positives`.
     """
 
     directory: Path
@@ -56,6 +58,7 @@ class Records:
     items: Columns
     past: Records | None = None
     train: Records | None = None
+    all_parts: Records | None = None
     whole: Records | None = None
 
     def __len__(self) -> int:
@@ -74,14 +77,9 @@ class Records:
         seed: int = 0,
     ) -> tf.data.Dataset:
         """As :meth:`tfrec.data.interactions.Interactions.batches`, from disk."""
-        from tfrec.data.views import View
+        from tfrec.data.views import batches
 
-        if isinstance(learner, View):
-            return learner.batches(self, batch_size, shuffle, seed)
-        if not learner.catalogue.complete:
-            learner.adapt(self)  # type: ignore[arg-type]
-        view = learner.view()
-        return view.batches(self, batch_size, shuffle, seed, learner.columns)
+        return batches(self, learner, batch_size, shuffle, seed)
 
     def reader(self, names: tuple[str, ...]) -> Reader:
         """Blocks of columns as models are given them; see ``pipeline.Source``.
@@ -104,16 +102,16 @@ class Records:
     def _with_persons(self, names: tuple[str, ...]) -> Reader:
         """Blocks of columns as they are stored, and of people where they are asked."""
         if PERSON not in names:
-            return self._stored_reader(names)
+            return self._event_reader(names)
         import tensorflow as tf
 
         user, column = self.spec.user, self.spec.user_column
         names = tuple(name for name in names if name != PERSON)
         if self.persons is None:
-            stored = self._stored_reader(names)
+            stored = self._event_reader(names)
             return lambda *asked: stored(*asked).map(lambda b: {**b, PERSON: b[user]})
         ids = tf.constant(self.strangers.ids)
-        stored = self._stored_reader((*names, FINGERPRINT))
+        stored = self._event_reader((*names, FINGERPRINT))
 
         def numbered(block: Tensors) -> Tensors:
             number = column.size + tf.searchsorted(ids, block[FINGERPRINT])
@@ -122,6 +120,21 @@ class Records:
             return {**kept, PERSON: person}
 
         return lambda *asked: stored(*asked).map(numbered)
+
+    def _event_reader(self, names: tuple[str, ...]) -> Reader:
+        """Blocks of columns as they are stored, of positive events where so wanted."""
+        import tensorflow as tf
+
+        if self.whole is None:
+            return self._stored_reader(names)
+        label = str(self.spec.label)
+        read = self._stored_reader(tuple(dict.fromkeys((*names, label))))
+
+        def positive(block: Tensors) -> Tensors:
+            kept = self.spec.positive(block[label])
+            return {name: tf.boolean_mask(block[name], kept) for name in names}
+
+        return lambda *asked: read(*asked).map(positive)
 
     def _stored_reader(self, names: tuple[str, ...]) -> Reader:
         """Blocks of columns as they are stored, times in microseconds."""
@@ -206,7 +219,7 @@ class Records:
         """
         import tensorflow as tf
 
-        read = self._stored_reader(names)(1 << 16, False, tf.zeros(2, tf.int32), None)
+        read = self._event_reader(names)(1 << 16, False, tf.zeros(2, tf.int32), None)
         blocks: dict[str, list[np.ndarray]] = {name: [] for name in names}
         try:
             for block in read.as_numpy_iterator():
@@ -228,8 +241,9 @@ class Records:
     @cached_property
     def strangers(self) -> Strangers:
         """Users of all parts of the directory who share an index."""
-        if self.whole is not None:
-            return self.whole.strangers
+        every = self.all_parts or self.whole
+        if every is not None:
+            return every.strangers
         columns = self.columns((self.spec.user, FINGERPRINT))
         users = columns[self.spec.user]
         return Strangers.of(self.spec.user_column, users, columns[FINGERPRINT])
@@ -261,27 +275,51 @@ class Records:
         return self.columns((self.spec.label,))[self.spec.label]
 
     @cached_property
+    def positive(self) -> np.ndarray:
+        """``(n,)`` bool in file order: events of a positive label; all without one."""
+        if self.whole is not None or self.spec.label not in self.stored:
+            return np.ones(self.rows, bool)
+        return self.spec.positive(self.label)
+
+    @cached_property
+    def positives(self) -> Records:
+        """The positive events alone; :attr:`known` holds the pairs of all events."""
+        if self.positive.all():
+            return self
+        rows = int(np.sum(self.positive))
+        return dataclasses.replace(self, rows=rows, whole=self)
+
+    @cached_property
     def timeline(self) -> Timeline:
-        """Events by person in time order; twenty bytes an event stay in memory."""
+        """Positive events by person in time order.
+
+        Twenty bytes an event stay in memory.
+        """
         spec, events = self.spec, self._events
         people = spec.user_column.size
         if self.persons is not None:
             people += len(self.strangers.ids)
-        return Timeline.of(
+        line = Timeline.of(
             self.person,
             events[spec.item],
             events[spec.timestamp] if spec.timestamp else None,
             people,
         )
+        return line if self.positive.all() else line.of_rows(self.positive)
 
     @cached_property
     def item_counts(self) -> np.ndarray:
-        """``(item table rows,)`` int64 number of events of each item index."""
-        items = self._events[self.spec.item]
+        """``(item table rows,)`` int64 number of positive events of each item index."""
+        items = self._events[self.spec.item][self.positive]
         return np.bincount(items, minlength=self.spec.item_column.size)
 
     @cached_property
     def known(self) -> np.ndarray:
-        """Sorted int64 keys ``person * item table rows + item`` of all events."""
+        """Sorted int64 keys ``person * item table rows + item`` of all events.
+
+        Of any label, as of :attr:`tfrec.data.interactions.Interactions.known`.
+        """
+        if self.whole is not None:
+            return self.whole.known
         keys = self.person.astype(np.int64) * self.spec.item_column.size
         return np.unique(keys + self._events[self.spec.item])

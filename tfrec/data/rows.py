@@ -19,7 +19,7 @@ class Rows(View):
 
     The features of users hold ``user_id/index`` ``(batch,)`` and ``items`` ``(batch,
     longest)`` int32 item indices, padded with 0; those of items ``movie_id/index`` and
-    ``users``; both ``ratings`` of the same shape, float32, when the spec has a label.
+    ``users``; both ``ratings`` of the same shape, float32, when they are of ratings.
     Every pair comes once, with its latest label; ids outside the vocabulary are left
     out, and so are rows without entries. A batch takes memory for its own entries,
     whatever the catalogue.
@@ -29,12 +29,19 @@ class Rows(View):
         low: Lowest label there may be; None for any.
         high: Highest label there may be; None for any.
         labels: The labels there may be; None for any.
+        rated: Whether rows are of ratings, of all events, where the spec has a label.
     """
 
     of: Side = "user"
     low: float | None = None
     high: float | None = None
     labels: tuple[float, ...] | None = None
+    rated: bool = True
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether rows are of ratings."""
+        return self.rated
 
     def batches(
         self,
@@ -50,7 +57,8 @@ class Rows(View):
         others = "items" if self.of == "user" else "users"
         known = np.flatnonzero(np.diff(matrix.start))
         other, start = tf.constant(matrix.other), tf.constant(matrix.start)
-        ratings = None if matrix.rating is None else tf.constant(matrix.rating)
+        rated = self.rated and matrix.rating is not None
+        ratings = tf.constant(matrix.rating) if rated else None
 
         def row(chosen: tf.Tensor) -> Tensors:
             begin, end = tf.gather(start, chosen), tf.gather(start, chosen + 1)

@@ -138,7 +138,7 @@ def with_prefixes(data: Interactions) -> Interactions:
     """Events with the items before each in its session, as a column of their own.
 
     Unlike the histories of a view, which hold what is strictly earlier, prefixes hold
-    events of the same time too, by their rows.
+    events of the same time too, by their rows. Both hold positive events alone.
 
     Args:
         data: Events whose spec declares a history.
@@ -153,10 +153,10 @@ def with_prefixes(data: Interactions) -> Interactions:
             f"Sequence('history', of='{data.spec.item}') in the spec."
         )
     line, length = data.timeline, history.max_len
-    place = np.empty(len(data), np.int64)
-    place[line.order] = np.arange(len(data))
+    place = data.places
     begin = np.maximum(line.start[data.person], place - length)
     there = begin[:, None] + np.arange(length)
-    found = line.items[np.minimum(there, max(len(data) - 1, 0))]
+    items = np.append(line.items, 0)
+    found = items[np.minimum(there, len(line.items))]
     prefixes = np.where(there < place[:, None], found, 0)
     return dataclasses.replace(data, columns={**data.columns, history.name: prefixes})

@@ -28,8 +28,14 @@ class TBatches(View):
     The features are ``{user}/index`` and ``{item}/index``, the timestamp in seconds
     under its name, the label under its name where there is one, and, all ``(batch,)``,
     ``fresh``, whether states begin anew with this batch, and ``first``, whether an
-    event is the first of its user. Events of unknown users and items are left out.
+    event is the first of its user. Events of unknown users and items are left out; of
+    any label are all there, for the label is a feature.
     """
+
+    @property
+    def of_labels(self) -> bool:
+        """The label is a feature of an event."""
+        return True
 
     def batches(
         self,

@@ -34,27 +34,33 @@ def shard_name(part: str, number: int, shards: int) -> str:
     return f"{part}-{number:05d}-of-{shards:05d}.tfrecord"
 
 
-def open(directory: str | Path, part: str = "train") -> Records:
+def open(
+    directory: str | Path, part: str = "train", min_label: float | None = None
+) -> Records:
     """Opens one part of a prepared directory.
 
     Args:
         directory: What :func:`tfrec.data.prepare.prepare` wrote.
         part: ``train``, ``valid`` or ``test``. The last two have a ``past``, as in
             memory.
+        min_label: Labels from here on are positive; None for the rule that the data
+            were prepared with.
 
     Raises:
-        ValueError: No prepared directory, another schema, an unknown part, or a shard
-            that is missing or truncated.
+        ValueError: No prepared directory, another schema, an unknown part, a shard that
+            is missing or truncated, or ``min_label`` for data without a label.
     """
     directory = Path(directory)
     if part not in PARTS:
         raise ValueError(f"part '{part}' is unknown; {did_you_mean(part, PARTS)}")
     meta = read_meta(directory)
     spec = FeatureSpec.from_json((directory / "spec.json").read_text("utf8"))
+    if min_label is not None:
+        spec = dataclasses.replace(spec, min_label=min_label)
     users = _side(directory / "users.parquet", spec, spec.user)
     items = _side(directory / "items.parquet", spec, spec.item)
 
-    def records(*parts: str, whole: Records | None = None) -> Records:
+    def records(*parts: str, all_parts: Records | None = None) -> Records:
         files = [
             _whole(directory, s) for p in parts for s in meta["parts"][p]["shards"]
         ]
@@ -62,15 +68,25 @@ def open(directory: str | Path, part: str = "train") -> Records:
         stored = tuple(meta["columns"])
         name = ", ".join(parts)
         return Records(
-            directory, name, spec, tuple(files), rows, stored, users, items, whole=whole
+            directory,
+            name,
+            spec,
+            tuple(files),
+            rows,
+            stored,
+            users,
+            items,
+            all_parts=all_parts,
         )
 
-    whole = records(*PARTS)
-    train = records("train", whole=whole)
+    everything = records(*PARTS)
+    train = records("train", all_parts=everything)
     if part == "train":
         return train
-    past = train if part == "valid" else records("train", "valid", whole=whole)
-    return dataclasses.replace(records(part, whole=whole), past=past, train=train)
+    past = train if part == "valid" else records("train", "valid", all_parts=everything)
+    return dataclasses.replace(
+        records(part, all_parts=everything), past=past, train=train
+    )
 
 
 def _whole(directory: Path, shard: dict[str, Any]) -> str:
@@ -123,12 +139,15 @@ def _side(path: Path, spec: FeatureSpec, owner: str) -> Columns:
     return side_table(spec[owner], owners, encoded)  # type: ignore[arg-type]
 
 
-def load(directory: str | Path, part: str = "train") -> Interactions:
+def load(
+    directory: str | Path, part: str = "train", min_label: float | None = None
+) -> Interactions:
     """One part in memory, with the past that its split knows.
 
     Args:
         directory: A prepared directory.
         part: ``train``, ``valid`` or ``test``.
+        min_label: As of :func:`open`.
 
     Raises:
         ValueError: As :func:`open`.
@@ -145,15 +164,15 @@ def load(directory: str | Path, part: str = "train") -> Interactions:
             persons=records.persons,
         )
 
-    records = open(directory, part)
+    records = open(directory, part, min_label)
     if records.past is None or records.train is None:
         return loaded(records)
     past = loaded(records.past)
-    train = past
-    if part == "test":
-        rows = np.arange(len(records.train))
-        train = past.take(rows, name=records.train.name)
-    return dataclasses.replace(loaded(records), past=past, train=train)
+    if part == "valid":
+        return dataclasses.replace(loaded(records), past=past, train=past)
+    rows = np.arange(len(records.train))
+    train = past.take(rows, name=records.train.name)
+    return dataclasses.replace(loaded(records), past=past, train=train, given=train)
 
 
 def rows(

@@ -29,7 +29,7 @@ class Timeline:
             Users are people: those of the user table by their index, and after it
             strangers, of whom :mod:`tfrec.data.persons` tells.
         items: ``(events,)`` int32 item indices.
-        before: ``(events,)`` int64 by *row*: position in ``items`` of the user's first
+        before: ``(rows,)`` int64 by *row*: position in ``items`` of the user's first
             event that is not strictly earlier. So ``items[start[u]:before[r]]`` is what
             user u had done before row r, ties in time left out.
         order: ``(events,)`` int64 rows in timeline order.
@@ -90,6 +90,21 @@ class Timeline:
         row = strangers.users(np.arange(len(self.start) - 1))
         owner = np.repeat(row, np.diff(self.start))
         return Timeline.of(owner, self.items, None, strangers.size)
+
+    def of_rows(self, kept: np.ndarray) -> Timeline:
+        """The timeline of some events, in which all have their ``before``.
+
+        Args:
+            kept: ``(events,)`` bool by row.
+        """
+        in_order = kept[self.order]
+        count = np.append(0, np.cumsum(in_order))
+        return Timeline(
+            count[self.start],
+            self.items[in_order],
+            count[self.before],
+            self.order[in_order],
+        )
 
     def latest(self, users: np.ndarray, length: int) -> np.ndarray:
         """The last ``length`` items of each user, oldest first, right-padded with 0.

@@ -19,6 +19,7 @@ LONGEST_ID = 1 << 20
 OUTSIDE = "is a whole number outside of 64 bits: correct it; such ids can be strings"
 NOT_WHOLE = "is no whole number: correct it, or declare the column string"
 SEPARATORS = "|,;"
+WORDS = {"true": "1", "false": "0", "yes": "1", "no": "0", "y": "1", "n": "0"}
 EXACT = {"halffloat": 2**11, "float": 2**24, "double": 2**53}
 
 
@@ -191,6 +192,20 @@ def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
         single = pc.is_finite(result.cast(pa.float32(), safe=False)).fill_null(True)
         require(single, result, "is too large for single precision")
     return result
+
+
+def labels(values: pa.Array) -> pa.Array:
+    """``(n,)`` float64 of numbers, and of words for yes and no in any case, 1 and 0.
+
+    Raises:
+        BadValue: Other text, or infinity.
+    """
+    values = plain(values)
+    if is_text(values.type):
+        words = pc.utf8_lower(pc.utf8_trim_whitespace(values))
+        place = pc.index_in(words, pa.array(list(WORDS)))
+        values = pc.coalesce(pa.array(list(WORDS.values())).take(place), values)
+    return numbers(values)
 
 
 def _is_number(text: str | None) -> bool:

@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,11 +24,15 @@ from tfrec.data.pipeline import (
     expanded_blocks,
     finish,
     keyed,
+    say_rule,
     seeded_epochs,
     side_tables,
 )
 from tfrec.errors import listed
 from tfrec.features import FeatureSpec
+
+if TYPE_CHECKING:
+    from tfrec.models.base import Recommender
 
 Expand = Callable[[Tensors, tf.Tensor], Any]
 Attach = Callable[[Tensors], Tensors]
@@ -36,6 +40,28 @@ Attach = Callable[[Tensors], Tensors]
 
 class View(ABC):
     """Turns events into the batches of one learning rule."""
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether the view learns labels, and so all events, not the positive alone."""
+        return False
+
+    def learned(self, source: Source) -> Source:
+        """The events that the view learns from.
+
+        Raises:
+            ValueError: It learns from positive events, and there are none.
+        """
+        if self.of_labels:
+            return source
+        found = source.positives
+        if len(source) and not len(found):
+            raise ValueError(
+                f"none of the {len(source)} events of {source.name} is positive "
+                f"({source.spec.rule}), so there is nothing to learn: set a lower "
+                "min_label (--min-label)."
+            )
+        return found
 
     @abstractmethod
     def batches(
@@ -61,6 +87,26 @@ class View(ABC):
         Raises:
             ValueError: The events lack what the view needs, or there are none.
         """
+
+
+def batches(
+    source: Source,
+    learner: Recommender | View,
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+) -> tf.data.Dataset:
+    """See :meth:`tfrec.data.interactions.Interactions.batches`."""
+    columns = None
+    if isinstance(learner, View):
+        view = learner
+    else:
+        if not learner.catalogue.complete:
+            learner.adapt(source)  # type: ignore[arg-type]
+        view, columns = learner.view(), learner.columns
+    if not view.of_labels:
+        say_rule(source)
+    return view.batches(view.learned(source), batch_size, shuffle, seed, columns)
 
 
 class EventView(View):
@@ -147,7 +193,7 @@ def _say_left_out(source: Source, people: np.ndarray) -> int:
     if events == len(source):
         raise ValueError(f"{said}, and there is no event of another user: add some.")
     if events:
-        warnings.warn(f"{said}: {events} events are left out.", stacklevel=4)
+        warnings.warn(f"{said}: {events} events are left out.", stacklevel=5)
     return events
 
 
@@ -169,14 +215,14 @@ class Pairs(EventView):
 
     Without negatives the target is the label column. With ``negatives`` every event is
     a positive (1) and draws that many others (0), anew each epoch; a batch holds
-    positives and negatives in random order. Events labelled 0 among such positives are
-    refused. Users who have taken every item are left out, with a warning.
+    positives and negatives in random order. Users who have taken every item are left
+    out, with a warning.
 
     Attributes:
         negatives: Negatives for each positive.
         alpha: Popularity exponent of the draw; None for uniform.
         avoid_known: Whether a known positive of the user is never drawn.
-        binary: Whether labels must be 0 or 1.
+        binary: Whether the target is 1 for positive labels and 0 for others.
     """
 
     negatives: int = 0
@@ -188,6 +234,11 @@ class Pairs(EventView):
     def growth(self) -> int:
         """The event and its negatives."""
         return 1 + self.negatives
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether the label is the target."""
+        return not self.negatives
 
     def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
         """The label, where it is the target; else who took the positive."""
@@ -209,11 +260,13 @@ class Pairs(EventView):
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Labelled events, or events with drawn negatives."""
         spec = source.spec
-        check_labels(source, self.binary, self.negatives)
         if not self.negatives:
+            check_labels(source, self.binary)
 
             def labelled(events: Tensors, seed: tf.Tensor) -> Any:
-                target = tf.cast(events.pop(str(spec.label)), tf.float32)
+                label = events.pop(str(spec.label))
+                target = spec.positive(label) if self.binary else label
+                target = tf.cast(target, tf.float32)
                 return keyed(spec, attach(events)), target
 
             return labelled

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data.pipeline import Source, Tensors, keyed
+from tfrec.data.pipeline import YES_NO, Source, Tensors, keyed
 from tfrec.data.views import Attach, Expand, Pairs
 from tfrec.features import FeatureSpec
 
@@ -17,10 +17,10 @@ from tfrec.features import FeatureSpec
 class WeightedPairs(Pairs):
     """Pairs with a target of 0 or 1 and a weight: ``(features, target, weight)``.
 
-    The label is an amount, such as seconds of watching. Without negatives an event of
-    amount 0 is a negative of weight 1 (shown and not watched), and any other a positive
-    with its amount for weight. With ``negatives`` every event is such a positive and
-    draws that many negatives of weight 1.
+    The label is an amount, such as seconds of watching. Without negatives an event
+    whose amount is positive (above 0, or by the spec's rule) has its amount for weight,
+    and any other is a negative of weight 1 (shown and not watched). With ``negatives``
+    every event is such a positive and draws that many negatives of weight 1.
 
     Attributes:
         unit: Whether all weights are 1: the same examples, unweighted.
@@ -47,7 +47,7 @@ class WeightedPairs(Pairs):
         def weighted(events: Tensors, seed: tf.Tensor) -> Any:
             amount = tf.cast(events[label], tf.float32)
             if not self.negatives:
-                target = tf.cast(amount > 0, tf.float32)
+                target = tf.cast(spec.positive(amount), tf.float32)
                 columns = {k: v for k, v in events.items() if k != label}
                 features = keyed(spec, attach(columns))
             else:
@@ -62,7 +62,7 @@ class WeightedPairs(Pairs):
 
 def _check_amounts(source: Source, label: str) -> None:
     values = np.asarray(getattr(source, "columns", {}).get(label, ()))
-    if len(values) and not values.min() >= 0:
+    if len(values) and not (values.min() >= 0 or np.isin(values, YES_NO).all()):
         raise ValueError(
             f"label '{label}' has the value {values.min():g} and a weight cannot be "
             "negative or missing: clean the column, or take another."

@@ -30,6 +30,7 @@ def from_file(
     time_format: str | None = None,
     keep_na: bool = False,
     drop_missing: bool = False,
+    min_label: float | None = None,
     history: int | None = 50,
     item_names: str | None = None,
     min_count: int | Dict[str, int] = 1,
@@ -45,7 +46,9 @@ def from_file(
         path: The file; text may be gzip, bzip2, zstd or xz.
         user: Column of user ids.
         item: Column of item ids.
-        label: Column of the label, a number; None when every row is a positive event.
+        label: Column of the label: numbers, or ``true`` and ``false``, ``yes`` and
+            ``no``, ``Y`` and ``N`` in any case for 1 and 0; None when every row is a
+            positive event.
         timestamp: Column of event times: numbers since 1970, ISO 8601 text (UTC where
             it names no zone), or text of ``time_format``; kept to the microsecond.
         columns: Further columns; see :class:`tfrec.data.mapping.Mapping`. Those of the
@@ -61,6 +64,8 @@ def from_file(
             others. Otherwise they are missing, as empty ones always are.
         drop_missing: Whether rows without user, item, label or time are left out, where
             those are named; without it such a row is refused.
+        min_label: Labels from here on are positive, None for those above 0; see
+            :class:`~tfrec.features.FeatureSpec`.
         history: Length of the column ``history``, the items that the user took before
             the event; None for no such column. It needs a timestamp.
         item_names: Column with the title of the item, for people to read.
@@ -105,6 +110,7 @@ def from_file(
         time_format,
         keep_na,
         drop_missing,
+        min_label=min_label,
     )
     file = open_table(path, format, encoding, names)
     spec, table = read(file, mapping, min_count, max_size, block_bytes)

@@ -85,11 +85,12 @@ def evaluate(
         ValueError: No event's item is in the vocabulary, or an item has no finite
             score.
     """
-    rows = np.flatnonzero(data.item >= data.spec.item_column.first)
+    positive, inside = protocol.positive(data), data.item >= data.spec.item_column.first
+    rows = np.flatnonzero(positive & inside)
     if not len(rows):
         raise ValueError(
-            f"none of the {len(data)} events of {data.name} has an item of the "
-            "vocabulary: split the data otherwise."
+            f"none of the {len(data)} events of {data.name} is positive and has an "
+            "item of the vocabulary: split the data otherwise."
         )
     above, tied = places(data, rows)
     if tied.min() < 0:
@@ -99,17 +100,20 @@ def evaluate(
         )
     per_user = one_relevant(above, tied, protocol.cutoffs)
     values, errors = summarise(per_user)
-    outside = len(data) - len(rows)
+    left_out = {
+        "label too low": int(np.sum(~positive)),
+        "item outside the vocabulary": int(np.sum(positive & ~inside)),
+    }
     return Result(
         model=name,
         data=data.name,
-        protocol=protocol.describe(),
+        protocol=protocol.caption(data),
         sampled=protocol.sampled,
         metrics=values,
         standard_error=errors,
         users=len(np.unique(data.person[rows])),
         events=len(rows),
-        left_out={"item outside the vocabulary": outside} if outside else {},
+        left_out={reason: n for reason, n in left_out.items() if n},
         tied=float(np.mean(tied > 0)),
         user=data.person[rows],
         per_user=per_user,

@@ -71,13 +71,16 @@ def identified(data: Interactions) -> np.ndarray:
 
 
 def warm(data: Interactions) -> np.ndarray:
-    """``(n,)`` bool by event: the user is identified and has a past event."""
-    events = np.diff(past_of(data).timeline.start)
-    return identified(data) & (events[data.person] > 0)
+    """``(n,)`` bool by event: the user is identified and known by a positive event.
+
+    One that models may read, see :attr:`~tfrec.data.interactions.Interactions.given`.
+    """
+    known = past_of(data) if data.given is None else data.given
+    return identified(data) & (np.diff(known.timeline.start)[data.person] > 0)
 
 
 def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
-    """Collects the relevant items of the users to be measured.
+    """Collects the relevant items, those of positive events, of the users to measure.
 
     Raises:
         ValueError: No past, or no user is left.
@@ -86,13 +89,11 @@ def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
     column, size = spec.item_column, spec.item_column.size
     left_out: dict[str, int] = {}
 
-    keep = np.ones(len(data), bool)
-    if protocol.min_label is not None:
-        keep = data.label >= protocol.min_label
-        left_out["label too low"] = int(np.sum(~keep))
+    keep = protocol.positive(data)
+    left_out["label too low"] = int(np.sum(~keep))
     known_item = data.item >= column.first
     left_out["item outside the vocabulary"] = int(np.sum(keep & ~known_item))
-    keep &= known_item
+    keep = keep & known_item
     if protocol.among is not None:
         among = np.isin(data.item, protocol.among)
         left_out["item not ranked"] = int(np.sum(keep & ~among))
@@ -211,7 +212,7 @@ def evaluate(
     return Result(
         model=name,
         data=data.name,
-        protocol=protocol.describe(),
+        protocol=protocol.caption(data),
         sampled=protocol.sampled,
         metrics=values,
         standard_error=errors,

@@ -41,11 +41,17 @@ def evaluate(
             "turn: take a part of a split of events with a timestamp."
         )
     stream, measured = stream_of(data)
+    held_out = measured
+    measured = held_out & protocol.positive(stream)
     if not measured.any():
         raise ValueError(
-            f"none of the {len(data)} events of {data.name} has a known user and item: "
-            "split the data otherwise."
+            f"none of the {len(data)} events of {data.name} is positive and of a known "
+            "user and item: split the data otherwise."
         )
+    left_out = {
+        "label too low": int(np.sum(held_out & ~measured)),
+        "unknown user or item": len(data) - int(np.sum(held_out)),
+    }
     moves = hasattr(model, "observe")
     weights, arrays = model.get_weights(), dict(model.catalogue.arrays)
     place, hours = np.full((2, len(stream)), -1), np.full(len(stream), np.nan)
@@ -81,15 +87,13 @@ def evaluate(
     return Result(
         model=name,
         data=data.name,
-        protocol=protocol.describe(),
+        protocol=protocol.caption(data),
         sampled=protocol.sampled,
         metrics=values,
         standard_error=errors,
         users=len(np.unique(stream.person[measured])),
         events=int(measured.sum()),
-        left_out={"unknown user or item": n}
-        if (n := len(data) - int(measured.sum()))
-        else {},
+        left_out={reason: n for reason, n in left_out.items() if n},
         tied=float(np.mean(tied > 0)),
         user=stream.person[measured],
         per_user=per_event,
@@ -97,16 +101,21 @@ def evaluate(
 
 
 def stream_of(data: Interactions) -> tuple[Interactions, np.ndarray]:
-    """All that comes after training, in time order, and which of it is measured."""
+    """All that comes after training, in time order, and which of it is measured.
+
+    Histories are those of training: what comes later is shown, event by event.
+    """
     past, train = data.past, data.train
     assert past is not None
+    given = past if train is None else train
     if train is not None:
         past = past.take(~np.isin(_keys(past), _keys(train)))
         joined = past.concat(data)
     else:
         past, joined = past.take(np.arange(0)), data
     rows = in_time(joined)
-    return joined.take(rows, past=None, train=None), rows >= len(past)
+    stream = joined.take(rows, past=None, train=None, given=given)
+    return stream, rows >= len(past)
 
 
 def _keys(data: Interactions) -> np.ndarray:

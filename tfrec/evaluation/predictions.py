@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec import metrics
+from tfrec.data.pipeline import YES_NO
 from tfrec.evaluation.pairs import Scorer, event_features
 from tfrec.evaluation.protocols import BinaryClassification, RatingPrediction
 from tfrec.evaluation.result import Result, mean_and_error
@@ -51,17 +52,16 @@ def binary(
     """AUC, GAUC by user (when a user has both classes) and logloss, over all events.
 
     Raises:
-        ValueError: No label, only one class, labels that are not binary, or logits that
-            are not finite.
+        ValueError: No label, only one class, labels of more than yes and no without a
+            rule, or logits that are not finite.
     """
-    labels = data.label
-    if protocol.min_label is not None:
-        labels = (labels >= protocol.min_label).astype(np.float32)
-    elif not np.isin(labels, (0, 1)).all():
+    labels, ruled = data.label, (data.spec.min_label, protocol.min_label)
+    if ruled == (None, None) and not np.isin(labels, YES_NO).all():
         raise ValueError(
             f"{data.name} has labels from {labels.min():g} to {labels.max():g}: set "
             "min_label to say which are positive."
         )
+    labels = protocol.positive(data).astype(np.float32)
     logits = _predict(data, scorer)
     losses = metrics.log_losses(labels, logits, from_logits=True)
     values = {
@@ -93,7 +93,7 @@ def _result(
     return Result(
         model=name,
         data=data.name,
-        protocol=protocol.describe(),
+        protocol=protocol.caption(data),
         sampled=protocol.sampled,
         metrics={metric: value for metric, (value, _) in values.items()},
         standard_error={metric: error for metric, (_, error) in values.items()},

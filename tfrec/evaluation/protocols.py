@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
+    from tfrec.features import FeatureSpec
     from tfrec.models.base import Recommender
 
 
@@ -28,13 +29,48 @@ class Protocol:
         sampled: Whether ranks are among a few candidates only. Such numbers are larger
             than those of a full ranking and not comparable with them, nor with those
             of other candidates; every table says so.
+        follows: What follows from a positive label, in one word; empty where labels
+            have no rule.
     """
 
     sampled: ClassVar[bool] = False
+    follows: ClassVar[str] = ""
+
+    @property
+    def min_label(self) -> float | None:
+        """Labels from here on are positive; None for the rule of the data.
+
+        See :class:`~tfrec.features.FeatureSpec`.
+        """
+        return None
 
     def describe(self) -> str:
-        """One line for the caption of a table."""
+        """What is measured, whatever the data, in one line."""
         raise NotImplementedError
+
+    def caption(self, data: Interactions) -> str:
+        """One line for the caption of a table.
+
+        With the rule that labels follow and, where validation is not given to models,
+        what is.
+        """
+        parts, rule = [self.describe()], self._spec(data).rule
+        if self.follows and rule is not None:
+            parts.append(f"{self.follows}: {rule}")
+        if data.given is not None:
+            parts.append("models and histories of training alone")
+        return ", ".join(parts)
+
+    def positive(self, data: Interactions) -> np.ndarray:
+        """``(n,)`` bool: events of a positive label; all where there is no label."""
+        if self.min_label is None:
+            return data.positive
+        return self._spec(data).positive(data.label)
+
+    def _spec(self, data: Interactions) -> FeatureSpec:
+        if self.min_label is None:
+            return data.spec
+        return replace(data.spec, min_label=self.min_label)
 
 
 @dataclass(frozen=True)
@@ -42,11 +78,14 @@ class Ranking(Protocol):
     """Base of the protocols that look at the first k of a ranking.
 
     Items of one score are tied: metrics are expected values over all their orders, so
-    that a model that scores all items alike finds what chance finds.
+    that a model that scores all items alike finds what chance finds. Items of positive
+    events alone are relevant.
 
     Attributes:
         k: Cutoff, or several; once made, a tuple in ascending order.
     """
+
+    follows: ClassVar[str] = "relevant"
 
     k: int | tuple[int, ...] = 10
 
@@ -67,11 +106,13 @@ class FullRanking(Ranking):
         k: Cutoff, or several.
         exclude_seen: Whether items of the user's past are never ranked. Relevant items
             that the user had already taken are then left out, and counted.
-        users: ``known`` leaves out, and counts, users without any past event;
-            ``all`` ranks for them too, by the model's own scores (``recommend`` would
-            answer them by popularity). Users outside the vocabulary share one index,
-            of which a model knows nobody, and are left out in any case.
-        min_label: Only events with this label or more are relevant; None for all.
+        users: ``known`` leaves out, and counts, users without a positive event that
+            models may read, of training in the test part of a split; ``all`` ranks for
+            them too, by the model's own scores (``recommend`` would answer them by
+            popularity). Users outside the vocabulary share one index, of which a model
+            knows nobody, and are left out in any case.
+        min_label: Events with this label or more are relevant; None for the rule of
+            the data.
         exact: Whether models that search, such as down a tree, are to score all items
             instead: what their search is measured against.
         among: Item indices to rank alone, such as all those of which training holds no
@@ -104,8 +145,6 @@ class FullRanking(Ranking):
         )
         if self.users == "all":
             parts.append("cold users included")
-        if self.min_label is not None:
-            parts.append(f"relevant: label >= {self.min_label:g}")
         if self.exact:
             parts.append("every item scored")
         return ", ".join(parts)
@@ -149,6 +188,10 @@ class InTurn(Ranking):
             "full ranking of the catalogue for each event in turn, seen items ranked "
             "too; hours to it from the user's event before"
         )
+
+    def caption(self, data: Interactions) -> str:
+        """As of any protocol; validation is shown in turn."""
+        return super().caption(replace(data, given=None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,23 +278,25 @@ class BinaryClassification(Protocol):
     """The chance of a positive label: AUC, GAUC by user, and logloss of the logits.
 
     Attributes:
-        min_label: Labels from here on are positive; None when labels are 0 and 1.
+        min_label: Labels from here on are positive; None for the rule of the data,
+            which it must have where labels say more than yes and no.
     """
+
+    follows: ClassVar[str] = "positive"
 
     min_label: float | None = None
 
     def describe(self) -> str:
         """One line for the caption of a table."""
-        if self.min_label is None:
-            return "binary classification"
-        return f"binary classification, positive: label >= {self.min_label:g}"
+        return "binary classification"
 
 
 def natural(model: Recommender, data: Interactions) -> Protocol:
     """The protocol that fits what a model learns.
 
-    A model of labelled pairs, or of rows of ratings, is measured by its labels, binary
-    or not; any other by a full ranking.
+    A model of labelled pairs, or of rows of ratings, is measured by its labels, by
+    whether they are positive if that is what it learns or all that they say; any other
+    by a full ranking.
     """
     from tfrec.data.views import Pairs
 
@@ -259,6 +304,6 @@ def natural(model: Recommender, data: Interactions) -> Protocol:
         return RatingPrediction()
     view = model.view()
     if isinstance(view, Pairs) and not view.negatives and data.spec.label is not None:
-        binary = bool(np.isin(data.label, (0, 1)).all())
+        binary = view.binary or bool(np.isin(data.label, (0, 1)).all())
         return BinaryClassification() if binary else RatingPrediction()
     return FullRanking()

@@ -30,8 +30,13 @@ def report(
     protocol: Protocol | None = None,
     epochs: int = 10,
     batch_size: int = 4096,
+    refit: bool = False,
 ) -> Report:
     """Measures models under one protocol and puts them into one table.
+
+    All models stand on the same events: those of training, so histories hold no event
+    of validation either; with ``refit`` those of training and validation. Items that a
+    user took in validation are seen, and not ranked, in both.
 
     Args:
         test: The events to predict: the test part of a split.
@@ -45,6 +50,9 @@ def report(
             full ranking with seen items left out.
         epochs: Epochs for named models; those that count in one pass take one.
         batch_size: Examples in a batch for named models.
+        refit: Whether models are fitted on training and validation, named ones here,
+            and trained ones before: ``model.fit(test.past.batches(model, n))`` with the
+            epochs that validation has chosen.
 
     Returns:
         The report: print it, or write it with ``to_json`` and ``to_csv``.
@@ -57,6 +65,8 @@ def report(
         >>> print(report(test, [model, "popularity", "item_knn"], k=(10, 50)))
     """
     entries = list(models)
+    if refit:
+        test = test.refitted()
     if not entries:
         raise ValueError(
             f"no models to report: name some, such as {', '.join(RANKING_COMPANIONS)}."

@@ -109,16 +109,19 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
             is left, or too few items are left to draw from.
     """
     column, stored = data.spec.item_column, protocol.candidates
-    known_item, known_user = data.item >= column.first, warm(data)
-    asked = known_item & known_user
+    positive, known_item = protocol.positive(data), data.item >= column.first
+    known_user = warm(data)
+    asked = positive & known_item & known_user
+    cold = positive & known_item & ~known_user
     left_out = {
-        "item outside the vocabulary": int(np.sum(~known_item)),
-        "user cold": int(np.sum(known_item & ~known_user)),
+        "label too low": int(np.sum(~positive)),
+        "item outside the vocabulary": int(np.sum(positive & ~known_item)),
+        "user cold": int(np.sum(cold)),
     }
     if not asked.any():
         raise ValueError(
-            f"none of the {len(data)} events of {data.name} has a known user and item: "
-            "split the data otherwise."
+            f"none of the {len(data)} events of {data.name} is positive and of a known "
+            "user and item: split the data otherwise."
         )
     if stored is None:
         too_few = asked & (untaken(data)[data.person] < protocol.negatives)
@@ -151,7 +154,7 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
         rows,
         np.concatenate([own, candidates], axis=1),
         ranked,
-        len(np.unique(data.person[known_item & ~known_user])),
+        len(np.unique(data.person[cold])),
         {reason: n for reason, n in left_out.items() if n},
     )
 
@@ -218,7 +221,7 @@ def evaluate(
     return Result(
         model=name,
         data=data.name,
-        protocol=protocol.describe(),
+        protocol=protocol.caption(data),
         sampled=protocol.sampled,
         metrics=values,
         standard_error=errors,

@@ -281,7 +281,7 @@ class Recommender(ByExample):
 
     def adapt(self, data: Interactions) -> None:
         """Takes over the item table, popularity and histories of training data."""
-        self.catalogue.adapt(data)
+        self.catalogue.adapt(self.view().learned(data))
 
     def recommend(
         self,

@@ -63,8 +63,9 @@ class Catalogue(keras.layers.Layer):
     def adapt(self, data: Interactions) -> None:
         """Takes over item table, user table, popularity and histories.
 
-        Images and recordings are decoded; a warning says how many are not there or
-        cannot be read.
+        The latter two are of positive events; what users saw and disliked is held
+        apart, so as not to be recommended again. Images and recordings are decoded; a
+        warning says how many are not there or cannot be read.
 
         Raises:
             ValueError: The data's spec lacks a column of the model or declares it
@@ -81,6 +82,7 @@ class Catalogue(keras.layers.Layer):
             "counts": data.item_counts.astype(np.float32),
             "start": line.start.astype(np.int64, copy=False),
             "seen": line.items,
+            **self.disliked(data),
         }
         media: dict[str, tf.Tensor] = {}
         for side, names, table in (
@@ -98,6 +100,26 @@ class Catalogue(keras.layers.Layer):
                         "to items, or drop the column with spec.select(...)."
                     )
         self.arrays, self.media, self._resident = arrays, media, {}
+
+    def disliked(self, data: Interactions) -> dict[str, np.ndarray]:
+        """What was seen without being liked, where some events are not positive.
+
+        Args:
+            data: What the model learns from.
+
+        Returns:
+            ``disliked``, sorted int64 keys ``user * item table rows + item``, and
+            ``met``, indices of users of such events, where the model learns them.
+        """
+        if data.whole is None and data.positive.all():
+            return {}
+        size, line = self.spec.item_column.size, data.timeline
+        owner = np.repeat(np.arange(len(line.start) - 1), np.diff(line.start))
+        disliked = np.setdiff1d(data.known, owner * size + line.items)
+        # Of people who share an index nothing is kept.
+        disliked = disliked[disliked < self.spec.user_column.size * size]
+        met = np.unique(disliked // size)
+        return {"disliked": disliked, "met": met if data.whole is None else met[:0]}
 
     def _decoded(self, name: str, contents: np.ndarray) -> tf.Tensor:
         column, item = self.spec[name], self.spec.item_column
@@ -210,7 +232,9 @@ class Catalogue(keras.layers.Layer):
             return tf.constant(np.arange(column.size) < 1)
         strangers = np.arange(column.size) < column.first
         if self.known:
-            strangers |= np.diff(self.arrays["start"]) == 0
+            none = np.diff(self.arrays["start"]) == 0
+            none[self.arrays.get("met", [])] = False
+            strangers |= none
         return tf.constant(strangers)
 
     def categories(self) -> Categories:
@@ -223,12 +247,22 @@ class Catalogue(keras.layers.Layer):
         return Categories.of(columns)
 
     def seen(self, users: np.ndarray) -> np.ndarray:
-        """Item indices that users have taken, ``(n, longest)``, padded with 0."""
+        """Item indices that users have seen, ``(n, longest)``, padded with 0.
+
+        What they disliked is among them.
+        """
         line = self.timeline
         if line is None or not len(users):
             return np.zeros((len(users), 0), np.int32)
-        longest = int((line.start[users + 1] - line.start[users]).max())
-        return line.latest(users, longest)
+        parts = [_all_of(line, users)]
+        if "disliked" in self.arrays:
+            size = self.spec.item_column.size
+            user, item = np.divmod(self.arrays["disliked"], size)
+            start = np.searchsorted(user, np.arange(self.spec.user_column.size + 1))
+            none = np.empty(0, np.int64)
+            disliked = Timeline(start, item.astype(np.int32), none, none)
+            parts.append(_all_of(disliked, users))
+        return np.concatenate(parts, axis=1)
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the arrays into a ``.keras`` archive."""
@@ -238,3 +272,9 @@ class Catalogue(keras.layers.Layer):
     def load_own_variables(self, store: Any) -> None:
         """Reads the arrays back."""
         self.arrays = {name: np.asarray(store[name]) for name in store.keys()}  # noqa: SIM118
+
+
+def _all_of(line: Timeline, users: np.ndarray) -> np.ndarray:
+    """All items of users, ``(n, longest)`` int32, padded with 0."""
+    longest = int((line.start[users + 1] - line.start[users]).max())
+    return line.latest(users, longest)

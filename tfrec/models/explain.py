@@ -173,14 +173,18 @@ def effects(
 
 
 def nearest(model: Recommender, pair: Tensors) -> list[Reason]:
-    """What the user took, by its similarity to the item.
+    """What the user took and liked, by its similarity to the item.
 
     Raises:
         ValueError: The model reads ids alone and has no notion of similar items.
     """
     spec = model.spec
     first, item = spec.item_column.first, pair[f"{spec.item}/index"]
-    taken = np.unique(model.catalogue.seen(pair[f"{spec.user}/index"].numpy()))
+    line = model.catalogue.timeline
+    user = int(pair[f"{spec.user}/index"][0])
+    taken = np.empty(0, np.int32)
+    if line is not None and user >= spec.user_column.first:
+        taken = np.unique(line.items[line.start[user] : line.start[user + 1]])
     taken = taken[(taken >= first) & (taken != int(item[0]))]
     near = model.item_similarity(item).numpy()[0][taken - first]
     names = spec.decode(spec.item, taken.astype(np.int32))

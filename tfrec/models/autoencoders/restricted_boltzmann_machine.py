@@ -145,7 +145,7 @@ class RestrictedBoltzmannMachine(OwnLoss, FromRatingValues):
         super().adapt(data)
         if self.config.conditional:
             both = data if rated is None else data.concat(rated)
-            unlabelled = dataclasses.replace(data.spec, label=None)
+            unlabelled = dataclasses.replace(data.spec, label=None, min_label=None)
             both = dataclasses.replace(both, spec=unlabelled)
             self.rated_pairs.put(Matrix.of(both, self.side))
 

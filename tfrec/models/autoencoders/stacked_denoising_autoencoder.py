@@ -91,12 +91,12 @@ class StackedDenoisingAutoencoder(Layerwise, FromTaken, BatchLoss, Recommender):
 
     def mean_row(self, data: Interactions) -> np.ndarray:
         """The share of users that took each item, ``(items,)``."""
-        users = len(np.unique(data.person))
+        users = np.count_nonzero(np.diff(data.timeline.start))
         return data.item_counts / max(users, 1)
 
     def view(self) -> Rows:
         """What each user took."""
-        return Rows()
+        return Rows(rated=False)
 
     def layer_loss(self, number: int, features: Tensors) -> tf.Tensor:
         """Cross-entropy of one layer's input."""

@@ -104,7 +104,7 @@ class ParagraphVector(_Word2Vec):
     def adapt(self, data: Interactions) -> None:
         """Takes over the catalogue, who is known, and the negatives of inference."""
         super().adapt(data)
-        users = np.bincount(data.user, minlength=self.spec.user_column.size)
+        users = np.bincount(data.positives.user, minlength=self.spec.user_column.size)
         users[: first_known(self.spec.user_column)] = 0
         self.met.assign(np.minimum(users, 1).astype(np.float32))
         noise = np.exp(self.log_noise.numpy().astype(np.float64))

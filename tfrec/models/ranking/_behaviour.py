@@ -113,7 +113,7 @@ class BehaviourModel(ClickModel):
         arrays = self.catalogue.arrays
         self.item_table.fill({n: arrays[f"item:{n}"] for n in self.item_table.names})
         if self.config.l2:
-            arrays["occurrences"] = self._count(data)
+            arrays["occurrences"] = self._count(self.view().learned(data))
 
     def _count(self, data: Interactions) -> np.ndarray:
         """``(table rows,)`` float32: entries of each id in an epoch, at least 1.

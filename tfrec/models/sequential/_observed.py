@@ -35,7 +35,7 @@ def check_observed(model: Recommender, data: Interactions) -> None:
 
 
 def remember(model: Recommender, data: Interactions) -> None:
-    """Adds events to what users have seen and to popularity."""
+    """Adds events to what users have seen and, if positive, to popularity."""
     arrays, spec = model.catalogue.arrays, model.spec
     newer, size = rows_of(data), spec.user_column.size
     starts = arrays["start"], newer.start
@@ -44,5 +44,6 @@ def remember(model: Recommender, data: Interactions) -> None:
     joined = Timeline.of(np.concatenate(users), items, None, size)
     arrays["start"] = joined.start.astype(np.int64, copy=False)
     arrays["seen"] = joined.items
-    counts = np.bincount(data.item, minlength=spec.item_column.size)
-    arrays["counts"] = arrays["counts"] + counts.astype(np.float32)
+    arrays["counts"] = arrays["counts"] + data.item_counts.astype(np.float32)
+    for name, values in model.catalogue.disliked(data).items():
+        arrays[name] = np.union1d(arrays.get(name, values), values)

@@ -29,6 +29,7 @@ from tfrec.columns import (
 )
 from tfrec.crosses import Cross
 from tfrec.errors import did_you_mean
+from tfrec.names import check_name
 
 __all__ = [
     "PADDING",
@@ -92,6 +93,8 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         check_min_label(self.min_label, self.label)
         names = [c.name for c in self.columns]
+        for name in (*names, *([self.timestamp] if self.timestamp else [])):
+            check_name(name)
         if len(set(names)) != len(names):
             raise ValueError(f"a column is declared twice: {', '.join(sorted(names))}.")
         for role, name in (("user", self.user), ("item", self.item)):

@@ -9,9 +9,8 @@ import pytest
 import tensorflow as tf
 from google.protobuf.message import EncodeError
 
-from tfrec.features import Categorical, FeatureSpec
+from tfrec.features import Categorical
 from tfrec.models.ranking.neumf import NeuMF
-from tfrec.models.retrieval.two_tower import TwoTower
 
 # The package has the function under the module's name.
 export_module = importlib.import_module("tfrec.serving.export")
@@ -169,37 +168,9 @@ def test_a_full_disk_at_any_moment(neumf, tiny_disk, tmp_path):
     assert outcomes == [False, False, False, False, True]
 
 
-def with_columns(spec: FeatureSpec, **names: str) -> FeatureSpec:
-    columns = [
-        dataclasses.replace(c, name=names.get(c.name, c.name)) for c in spec.columns
-    ]
-    return FeatureSpec(tuple(columns), spec.user, spec.item)
-
-
 def test_a_model_without_data(data, tmp_path):
     with pytest.raises(ValueError, match="NeuMF has met no data"):
         NeuMF(data.spec).export(tmp_path / "neumf")
-    assert everything_under(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("k", "name of an input that every signature has"),
-        ("my device", "cannot name the input of a signature: rename it"),
-        ("101", "cannot name the input of a signature"),
-        ("class", "cannot name the input of a signature"),
-        ("gerät", "ASCII letters"),
-    ],
-)
-def test_names_that_no_signature_takes(data, tmp_path, name, words):
-    spec = with_columns(data.spec, device=name)
-    columns = dict(data.columns)
-    columns[name] = columns.pop("device")
-    model = TwoTower(spec, dim=4)
-    model.adapt(dataclasses.replace(data, spec=spec, columns=columns))
-    with pytest.raises(ValueError, match=f"column '{name}'.*{words}"):
-        model.export(tmp_path / "model")
     assert everything_under(tmp_path) == []
 
 

@@ -23,6 +23,7 @@ MAPPING = (
     "timestamp",
     "item_names",
     "column",
+    "rename",
     "time_unit",
     "time_format",
     "keep_na",
@@ -44,6 +45,7 @@ class Source:
         timestamp: Column of event times.
         item_names: Column of titles.
         column: Further columns, ``name=side:kind``.
+        rename: Names that columns take, ``old=new``.
         time_unit: Unit of numeric event times.
         time_format: How event times are written, when not as ISO 8601.
         keep_na: Whether NA, NULL and the like are ids.
@@ -61,6 +63,7 @@ class Source:
     timestamp: str | None = None
     item_names: str | None = None
     column: tuple[str, ...] = ()
+    rename: tuple[str, ...] = ()
     time_unit: str | None = None
     time_format: str | None = None
     keep_na: bool = False
@@ -99,8 +102,9 @@ class Source:
         from tfrec.data.readers import open_table
 
         missing = [name for name in ("user", "item") if not getattr(self, name)]
+        rename = renamed(self.rename)
         if missing:
-            found = ", ".join(open_table(self.data).names())
+            found = ", ".join(open_table(self.data, rename=rename).names())
             raise ValueError(
                 f"{self.data} needs --{' and --'.join(missing)}: name the column of "
                 f"{' and of '.join(missing)} ids, out of {found}."
@@ -116,6 +120,7 @@ class Source:
             keep_na=self.keep_na,
             drop_missing=self.drop_missing,
             min_label=self.min_label,
+            rename=rename,
         )
 
     def load(self) -> Interactions:
@@ -183,6 +188,7 @@ class Source:
             mapping.label,
             mapping.timestamp,
             columns=mapping.columns,
+            rename=mapping.rename,
             item_names=self.item_names,
             time_unit=mapping.time_unit,
             time_format=mapping.time_format,
@@ -208,6 +214,23 @@ def declared(words: tuple[str, ...]) -> dict[str, Any]:
             )
         columns[name] = kind
     return columns
+
+
+def renamed(words: tuple[str, ...]) -> dict[str, str]:
+    """``old=new`` words as the readers take them.
+
+    Raises:
+        ValueError: A word without one of the two.
+    """
+    names = {}
+    for word in words:
+        old, _, new = word.rpartition("=")
+        if not (old and new):
+            raise ValueError(
+                f"--rename {word} is not OLD=NEW: write 'User Id=user_id', for example."
+            )
+        names[old] = new
+    return names
 
 
 columns_option = click.option(
@@ -253,6 +276,13 @@ def mapping_options(command: Callable) -> Callable:
             help="A further column (files), for example genres=item:bag. Sides: user, "
             "item, context. Kinds: string, int64, bag, number, zscore, log, quantile, "
             "text, infer.",
+        ),
+        click.option(
+            "--rename",
+            metavar="OLD=NEW",
+            multiple=True,
+            help="Another name for a column (files), by which the other flags call it: "
+            "names with spaces or accents cannot be served.",
         ),
         click.option(
             "--time-unit",

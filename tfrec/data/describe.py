@@ -78,7 +78,7 @@ def describe(
     Raises:
         ValueError: One sentence that names the file, the value, its line and the cure.
     """
-    file = open_table(path, format, encoding, mapping.names)
+    file = open_table(path, format, encoding, mapping.names, mapping.rename)
     roles = dataclasses.replace(
         mapping,
         drop_missing=True,

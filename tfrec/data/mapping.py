@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +14,11 @@ import pyarrow.compute as pc
 from tfrec.columns import Categorical, Column, Numeric, Text
 from tfrec.data.readers import TableFile
 from tfrec.data.times import UNITS, check_format
-from tfrec.data.values import MISSING, NUMBER, WHOLE, plain
+from tfrec.data.values import MISSING, NUMBER, WHOLE
+from tfrec.data.values import plain as plain_type
 from tfrec.errors import did_you_mean
 from tfrec.features import check_min_label
+from tfrec.names import check_name, is_plain, plain, why_not
 
 HEAD_BYTES = 1 << 20
 SIDES = ("user", "item", "context")
@@ -50,6 +53,10 @@ class Mapping:
             ``|``), ``number``, ``zscore``, ``log``, ``quantile`` or ``text``. User and
             item may stand here too, to say more of them (``dim``, ``hash_bins``,
             ``oov``, ``dtype``).
+        rename: Names that columns of the file take, by those they have there. All else
+            here, and every message, calls them by the new ones. Names with spaces or
+            accents, and a few others, cannot be inputs of a served model and have to be
+            renamed; see :mod:`tfrec.names`.
         names: Names of the columns of a CSV or TSV file without header line.
         separator: Between the ids of a bag; :mod:`tfrec.data.separators` says which
             others among them are refused.
@@ -80,6 +87,7 @@ class Mapping:
     drop_missing: bool = False
     missing: str | None = None
     min_label: float | None = None
+    rename: Dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.time_unit not in UNITS:
@@ -97,6 +105,24 @@ class Mapping:
                 f"one column plays two roles in {', '.join(given)}: user, item, label "
                 "and timestamp must differ."
             )
+
+    def check_names(self, path: Path) -> None:
+        """Refuses columns whose name no input of a served model can have.
+
+        The label may have any, for no model is asked with it.
+
+        Raises:
+            ValueError: Names the column and what to call it.
+        """
+        for name in self.wanted():
+            column, new = self.columns.get(name), plain(name)
+            if isinstance(column, Column):
+                check_name(column.name)
+            elif name != self.label and not is_plain(name):
+                raise ValueError(
+                    f"{path}, {why_not(name)}: rename it, with "
+                    f"rename={{'{name}': '{new}'}} (--rename '{name}={new}')."
+                )
 
     @property
     def roles(self) -> dict[str, str]:
@@ -134,6 +160,7 @@ def resolve(mapping: Mapping, file: TableFile) -> tuple[Declared, ...]:
     from tfrec.data.readers.base import check_columns
 
     check_columns(file.path, file.names(), mapping.wanted())
+    mapping.check_names(file.path)
     head = None
     declared = []
     for role, name in (("user", mapping.user), ("item", mapping.item)):
@@ -177,7 +204,7 @@ def _by_word(name: str, word: str, head: pa.RecordBatch | None) -> Declared:
             f"{did_you_mean(wrong, known)}"
         )
     if kind == "infer":
-        kind = _inferred(plain(head[name]))  # type: ignore[index]
+        kind = _inferred(plain_type(head[name]))  # type: ignore[index]
         infer = kind == "string"
     else:
         infer = False

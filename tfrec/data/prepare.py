@@ -113,7 +113,7 @@ def prepare(
     _check_target(out_dir, overwrite)
     if split == "random":
         split_options["seed"] = seed
-    file = open_table(path, format, encoding, mapping.names)
+    file = open_table(path, format, encoding, mapping.names, mapping.rename)
     declared = resolve(mapping, file)
     converter = Converter(file, mapping, declared)
     user = declared[0].column.name

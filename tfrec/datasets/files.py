@@ -23,6 +23,7 @@ def from_file(
     columns: Dict[str, Column | str] | None = None,
     format: str | None = None,
     *,
+    rename: Dict[str, str] | None = None,
     names: tuple[str, ...] | None = None,
     encoding: str = "utf8",
     separator: str = "|",
@@ -54,6 +55,10 @@ def from_file(
         columns: Further columns; see :class:`tfrec.data.mapping.Mapping`. Those of the
             user and the item side take the value of their first row.
         format: ``csv``, ``tsv``, ``parquet`` or ``libsvm``; by the suffix when None.
+        rename: Names that columns take, by those they have in the file: ``{"User Id":
+            "user_id"}``. All else here calls them by the new ones. Names with spaces or
+            accents, and a few others, cannot be inputs of a served model and have to be
+            renamed.
         names: Column names of a CSV or TSV file without header line.
         encoding: Of text files.
         separator: Between the ids of a bag.
@@ -111,8 +116,9 @@ def from_file(
         keep_na,
         drop_missing,
         min_label=min_label,
+        rename=rename or {},
     )
-    file = open_table(path, format, encoding, names)
+    file = open_table(path, format, encoding, names, mapping.rename)
     spec, table = read(file, mapping, min_count, max_size, block_bytes)
     if history and timestamp and HISTORY not in file.names():
         spec = spec.replace(Sequence(HISTORY, of=spec.item, max_len=history))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +21,6 @@ from tfrec.serving.observe import Observe
 
 Tensors = dict[str, tf.Tensor]
 Specs = dict[str, Any]
-LISTS = ("exclude", "candidates", "within")
-RESERVED = ("k", *LISTS, "examples")
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,8 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
         audience: Whether to hold the users' vectors and answer ``audience``.
 
     Raises:
-        ValueError: The model has met no data, its items have no vocabulary, a column
-            has a name that no signature can take, or it answers no audience query.
+        ValueError: The model has met no data, its items have no vocabulary, or it
+            answers no audience query.
     """
     _check(model)
     model.ensure_built()
@@ -171,18 +168,6 @@ def _check(model: Recommender) -> None:
             f"item column '{item.name}' is hashed into {item.hash_bins} bins, from "
             "which no id comes back: give it a vocabulary to serve recommendations."
         )
-    for column in model.columns:
-        plain = column.isascii() and column.isidentifier()
-        if not plain or keyword.iskeyword(column):
-            raise ValueError(
-                f"column '{column}' cannot name the input of a signature: rename it to "
-                "ASCII letters, digits and underscores, not starting with a digit."
-            )
-        if column in RESERVED:
-            raise ValueError(
-                f"column '{column}' has the name of an input that every signature "
-                f"has ({', '.join(RESERVED)}): rename the column."
-            )
 
 
 def _variable(value: tf.Tensor) -> tf.Variable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,6 +54,7 @@ def open_table(
     format: str | None = None,
     encoding: str = "utf8",
     names: tuple[str, ...] | None = None,
+    rename: Mapping[str, str] | None = None,
 ) -> TableFile:
     """Opens a CSV, TSV, Parquet or libSVM file; text may be gzip, bzip2, zstd or xz.
 
@@ -62,11 +63,19 @@ def open_table(
         format: ``csv``, ``tsv``, ``parquet`` or ``libsvm``; by the suffix when None.
         encoding: Of text files.
         names: Column names of a CSV or TSV file without header line.
+        rename: Names that columns take, by those they have in the file.
 
     Raises:
-        ValueError: No such file, an empty file, or an unknown format.
+        ValueError: No such file, an empty file, an unknown format, or a new name for a
+            column that is not there or for two.
     """
-    path = Path(path)
+    file = _open(Path(path), format, encoding, names)
+    return Renamed(file, rename) if rename else file
+
+
+def _open(
+    path: Path, format: str | None, encoding: str, names: tuple[str, ...] | None
+) -> TableFile:
     if not path.is_file():
         kind = "is a directory" if path.is_dir() else "does not exist"
         raise ValueError(f"{path} {kind}: name a {', '.join(FORMATS)} file.")
@@ -101,6 +110,42 @@ def _format_of(path: Path) -> str:
             f"{' or '.join(FORMATS)}."
         )
     return SUFFIXES[suffix]
+
+
+class Renamed:
+    """A file whose columns have other names.
+
+    Args:
+        file: The file.
+        rename: New names by those in the file.
+
+    Raises:
+        ValueError: There is no such column, or two would have one name.
+    """
+
+    def __init__(self, file: TableFile, rename: Mapping[str, str]) -> None:
+        self.file, self.path = file, file.path
+        self.done, self.place = file.done, file.place
+        found = file.names()
+        check_columns(file.path, found, list(rename))
+        self._names = [rename.get(name, name) for name in found]
+        self._old = dict(zip(self._names, found, strict=True))
+        twice = [n for n in rename.values() if self._names.count(n) > 1]
+        if twice:
+            raise ValueError(
+                f"two columns of {file.path} would be called '{twice[0]}': give each a "
+                "name of its own."
+            )
+
+    def names(self) -> list[str]:
+        """Column names in file order."""
+        return self._names
+
+    def batches(self, names: list[str], block_bytes: int) -> Iterator[pa.RecordBatch]:
+        """As of :meth:`TableFile.batches`, by the new names."""
+        old = [self._old[name] for name in names]
+        for batch in self.file.batches(old, block_bytes):
+            yield pa.RecordBatch.from_arrays([batch[name] for name in old], names)
 
 
 class CountedInput:

@@ -95,6 +95,15 @@ def test_a_rule_makes_clicks_of_ratings(data):
     np.testing.assert_array_equal(weight, np.where(data.label >= 4, data.label, 1))
 
 
+def test_yes_and_no_are_amounts_too(data):
+    clicks = labelled(data, np.where(data.label > 3, 1, -1))
+    for negatives in (0, 2):
+        batches = clicks.batches(WeightedPairs(negatives), 100)
+        _, target, weight = (np.concatenate(part) for part in _columns(batches))
+        assert target.sum() == np.sum(data.label > 3)
+        assert (weight == 1).all()
+
+
 def _columns(batches):
     triples = [(f["user_id/index"], target, weight) for f, target, weight in batches]
     return zip(*triples, strict=True)

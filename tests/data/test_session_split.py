@@ -112,6 +112,7 @@ def test_prefixes_hold_what_came_before_also_in_the_same_second():
     own = found - data.spec.item_column.first * (found > 0)
     expected = [[0] * 3, [0] * 3, [1, 0, 0], [1, 2, 0], [1, 2, 3], [2, 3, 4]]
     np.testing.assert_array_equal(own, expected)
+    assert found.dtype == np.int32
 
 
 def test_a_session_of_ten_thousand_clicks_is_one():

@@ -339,6 +339,6 @@ def test_a_file_trains_through_the_splits(ratings):
     train, valid, test = data.split("temporal")
     assert [len(part) for part in (train, valid, test)] == [80, 10, 10]
     queries = test.queries(test.user[:1], ("userId", "history"))
-    before = test.past.take(test.past.user == test.user[0])
+    before = train.take((train.user == test.user[0]) & (train.label > 0))
     latest = queries["history/index"][0]
     np.testing.assert_array_equal(latest[latest > 0], before.item)

@@ -126,7 +126,7 @@ def _serve(model: Recommender, version: Path, test: Interactions) -> None:
     history = output.table(title, ("rated", "title", "stars"), rows, ("stars",))
     console.print(history)
 
-    asked = raw_query(model, test, user)
+    asked = raw_query(model, test.refitted(), user)  # with all before the cut
     seen = spec.decode(spec.item, np.unique(before.item)).tolist()
     with progress.waiting("a new process loads the SavedModel"):
         answer = serving.answer(version, {**asked, "k": K, "exclude": [seen]})

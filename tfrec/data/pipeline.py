@@ -65,6 +65,10 @@ class Source(Protocol):
         """The positive events alone; ``known`` holds the pairs of all events."""
 
     @property
+    def whole(self) -> Source | None:
+        """The events of which these are the positive ones."""
+
+    @property
     def item_counts(self) -> np.ndarray:
         """``(item table rows,)`` int64 number of positive events of each item index."""
 

@@ -156,7 +156,7 @@ def with_prefixes(data: Interactions) -> Interactions:
     place = data.places
     begin = np.maximum(line.start[data.person], place - length)
     there = begin[:, None] + np.arange(length)
-    items = np.append(line.items, 0)
+    items = np.append(line.items, np.int32(0))
     found = items[np.minimum(there, len(line.items))]
     prefixes = np.where(there < place[:, None], found, 0)
     return dataclasses.replace(data, columns={**data.columns, history.name: prefixes})

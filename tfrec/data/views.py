@@ -6,7 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Expand = Callable[[Tensors, tf.Tensor], Any]
 Attach = Callable[[Tensors], Tensors]
+Events = TypeVar("Events", bound=Source)
 
 
 class View(ABC):
@@ -46,7 +47,7 @@ class View(ABC):
         """Whether the view learns labels, and so all events, not the positive alone."""
         return False
 
-    def learned(self, source: Source) -> Source:
+    def learned(self, source: Events) -> Events:
         """The events that the view learns from.
 
         Raises:
@@ -54,7 +55,7 @@ class View(ABC):
         """
         if self.of_labels:
             return source
-        found = source.positives
+        found = cast(Events, source.positives)
         if len(source) and not len(found):
             raise ValueError(
                 f"none of the {len(source)} events of {source.name} is positive "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec.data.pipeline import YES_NO, Source, Tensors, keyed
+from tfrec.data.pipeline import YES_NO, Source, Tensors, keyed, labels_of
 from tfrec.data.views import Attach, Expand, Pairs
 from tfrec.features import FeatureSpec
 
@@ -41,7 +41,7 @@ class WeightedPairs(Pairs):
     def expander(self, source: Source, attach: Attach) -> Expand:
         """Events, or events with drawn negatives, and their weights."""
         spec, label = source.spec, str(source.spec.label)
-        _check_amounts(source, label)
+        _check_amounts(source if source.whole is None else source.whole)
         expand = super().expander(source, attach)
 
         def weighted(events: Tensors, seed: tf.Tensor) -> Any:
@@ -60,10 +60,10 @@ class WeightedPairs(Pairs):
         return weighted
 
 
-def _check_amounts(source: Source, label: str) -> None:
-    values = np.asarray(getattr(source, "columns", {}).get(label, ()))
+def _check_amounts(source: Source) -> None:
+    values = labels_of(source)
     if len(values) and not (values.min() >= 0 or np.isin(values, YES_NO).all()):
         raise ValueError(
-            f"label '{label}' has the value {values.min():g} and a weight cannot be "
-            "negative or missing: clean the column, or take another."
+            f"label '{source.spec.label}' has the value {values.min():g} and a weight "
+            "cannot be negative or missing: clean the column, or take another."
         )

@@ -42,7 +42,7 @@ def unknown():
     spec = spec_of(Categorical("user_id", "user", vocabulary=("ann",)), history)
     past = [("ann", "f", 5), ("eve", "a", 5), ("fay", "c", 4), ("eve", "b", 2)]
     asked = [("fay", "d", 1), ("eve", "d", 0), ("fay", "e", 0), ("eve", "e", 1)]
-    asked += [("gil", "a", 1), ("ann", "a", 0)]
+    asked += [("gil", "a", 1), ("ann", "a", 1)]
     return told_apart(spec, asked, told_apart(spec, past))
 
 
@@ -81,7 +81,7 @@ def test_unknown_people_are_counted_one_by_one(unknown):
     truth = truth_of(unknown, FullRanking(k=1))
     assert truth.users.tolist() == [2]
     assert truth.cold_users == 3
-    assert truth.left_out == {"user cold": 5}
+    assert truth.left_out == {"label too low": 2, "user cold": 3}
 
 
 def test_untaken_items_are_those_of_the_person(unknown):

@@ -91,7 +91,7 @@ def answers(split, fresh_process):
     spec, past = test.spec, test.past
     users = np.unique(test.user)
     seen = [np.unique(past.item[past.user == user]) for user in users]
-    columns = test.refitted().queries(users, ("user_id", "history"))
+    columns = test.queries(users, ("user_id", "history"))
     given = {
         "user_id": spec.decode("user_id", users).tolist(),
         "history": spec.decode("history", columns["history/index"]).tolist(),

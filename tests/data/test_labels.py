@@ -45,7 +45,11 @@ def test_a_rating_is_no_click(data):
         ratings.batches(Pairs(binary=True), 64)
     with pytest.raises(ValueError, match=MISTAKEN):
         ratings.batches(LogisticRegression(data.spec, negatives=0), 64)
-    # As a rating, or as an event against drawn items, it is welcome.
+    loose = ratings.with_min_label(1)
+    with pytest.raises(ValueError, match="is 1 or more in every event, and log loss"):
+        loose.batches(Pairs(binary=True), 64)
+    # With an event below the rule, as a rating or against drawn items it is welcome.
+    ratings.with_min_label(2).batches(Pairs(binary=True), 64)
     ratings.batches(Pairs(), 64)
     ratings.batches(Pairs(4, binary=True), 64)
 

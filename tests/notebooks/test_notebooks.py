@@ -57,7 +57,15 @@ SMALL = {
     "tuning": {"TRIALS": 2, "EPOCHS": 2},
     "your_own_data": {"EPOCHS": 3},
 }
-FEWER_USERS = ("content", "graph", "ranking", "retrieval", "sequential")
+FEWER_USERS = (
+    "choosing_a_model",
+    "content",
+    "graph",
+    "ranking",
+    "retrieval",
+    "sequential",
+    "serving",
+)
 
 
 def check_numbers(name, numbers):

@@ -147,8 +147,7 @@ class Source:
         if self.columns:
             data = data.with_spec(data.spec.select(*self.columns))
         if self.min_label is not None:
-            rule = dataclasses.replace(data.spec, min_label=self.min_label)
-            data = data.with_spec(rule)
+            data = data.with_min_label(self.min_label)
         return data
 
     def parts(self) -> tuple[Any, Interactions, Interactions]:

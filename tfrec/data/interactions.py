@@ -276,6 +276,17 @@ class Interactions:
             items=narrow(self.items),
         )
 
+    def with_min_label(self, min_label: float | None) -> Interactions:
+        """The same events by another rule of which are positive.
+
+        Args:
+            min_label: Labels from here on are; None for those above 0.
+
+        Raises:
+            ValueError: There is no label, or ``min_label`` is no finite number.
+        """
+        return self.with_spec(dataclasses.replace(self.spec, min_label=min_label))
+
     def split(
         self, how: str = "temporal", **options: Any
     ) -> tuple[Interactions, Interactions, Interactions]:

@@ -298,15 +298,24 @@ def check_labels(source: Source, binary: bool) -> None:
 
     Raises:
         ValueError: A label is no number, or the target is binary, labels are more than
-            yes and no, and no rule says which are positive.
+            yes and no, and no rule says which are positive, or by the rule all in
+            memory are.
     """
     spec = source.spec
     check_finite(source)
-    if not binary or spec.min_label is not None:
+    if not binary:
         return
     values = labels_of(source)
     other = values[~np.isin(values, YES_NO)]
-    if len(other):
+    if len(other) and spec.min_label is not None:
+        if isinstance(source, Interactions) and spec.positive(values).all():
+            raise ValueError(
+                f"label '{spec.label}' is {spec.min_label:g} or more in every event, "
+                "and log loss has nothing to tell apart: set a higher min_label "
+                "(--min-label), or negatives=4 to learn from events against drawn "
+                "items."
+            )
+    elif len(other):
         raise ValueError(
             f"label '{spec.label}' has the value {other[0]:g} and log loss takes yes "
             "and no: say with min_label (--min-label) which labels are positive, or "

@@ -17,7 +17,8 @@ def movielens(data_dir: Path | None = None, history: int = 50) -> Interactions:
     """MovieLens 100,004 ratings of 9,066 movies by 671 users, packaged, offline.
 
     Columns: ``user_id`` and ``movie_id`` (strings), ``genres``, ``title``, ``year``,
-    ``history``; label ``rating`` (0.5 to 5), event times.
+    ``history``; label ``rating`` (0.5 to 5), event times. Every rating is a positive
+    event; ``data.with_min_label(4)`` takes those of four stars on.
 
     Args:
         data_dir: Where TFDS keeps the prepared data.

@@ -31,7 +31,8 @@ MEMBERS = {
 def movielens_100k(data_dir: Path | None = None, history: int = 50) -> Interactions:
     """MovieLens 100K: 100,000 ratings of 1,682 movies by 943 users, with demography.
 
-    Columns as in ``movielens``, and ``gender``, ``age``, ``occupation``, ``zip_code``.
+    Columns and positive events as in ``movielens``, and ``gender``, ``age``,
+    ``occupation``, ``zip_code``.
 
     Args:
         data_dir: Where ``ml-100k.zip`` may lie; it is only read.
@@ -47,7 +48,8 @@ def movielens_100k(data_dir: Path | None = None, history: int = 50) -> Interacti
 def movielens_1m(data_dir: Path | None = None, history: int = 50) -> Interactions:
     """MovieLens 1M: 1,000,209 ratings of 3,706 movies by 6,040 users, with demography.
 
-    Columns as in ``movielens/100k``. Preparing takes two minutes, once.
+    Columns and positive events as in ``movielens/100k``. Preparing takes two minutes,
+    once.
 
     Args:
         data_dir: Where ``ml-1m.zip`` may lie; it is only read.
@@ -65,7 +67,7 @@ def movielens_latest_small(
 ) -> Interactions:
     """MovieLens latest-small of 2018: 100,836 ratings of 9,724 movies by 610 users.
 
-    Columns as in ``movielens``.
+    Columns and positive events as in ``movielens``.
 
     Args:
         data_dir: Where ``ml-latest-small.zip`` may lie; it is only read.

@@ -86,6 +86,7 @@ def ncf(data_dir: Path | None = None, history: int = 50) -> NCFSplit:
         item="movie_id",
         label="rating",
         timestamp="timestamp",
+        min_label=0.5,  # every rating counts
     )
     first = spec.item_column.first
 

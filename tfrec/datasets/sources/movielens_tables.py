@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
 
 Tables = dict[str, "pa.ChunkedArray"]
-MAPPING = Mapping("user_id", "movie_id", "rating", "timestamp")
+# Whoever rated a film has seen it: every rating is a positive event.
+MAPPING = Mapping("user_id", "movie_id", "rating", "timestamp", min_label=0.5)
 COLUMNS = (
     Declared("user_id", Categorical("user_id", "user")),
     Declared("movie_id", Categorical("movie_id", "item")),

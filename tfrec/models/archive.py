@@ -8,9 +8,7 @@ read is larger than the file.
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -21,15 +19,14 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = ("metadata.json", CONFIG, WEIGHTS)
 
 
-def unpack(archive: zipfile.ZipFile, folder: Path) -> tuple[dict[str, Any], Path]:
-    """Reads the configuration, and writes the weights into a folder.
+def read(archive: zipfile.ZipFile) -> tuple[dict[str, Any], int]:
+    """Reads the configuration, and checks the weights.
 
     Args:
         archive: The model file.
-        folder: Where the weights are put.
 
     Returns:
-        What ``config.json`` holds, and the file of weights.
+        What ``config.json`` holds, and the bytes of the weights.
 
     Raises:
         ValueError: The archive holds what ``save`` does not write, or less.
@@ -47,20 +44,21 @@ def unpack(archive: zipfile.ZipFile, folder: Path) -> tuple[dict[str, Any], Path
                 f"its {member.filename} is compressed or encrypted, as no model is "
                 f"saved, and says to be {member.file_size:,} bytes unpacked."
             )
+    damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"its {damaged} is damaged: the checksum is another.")
     try:
         config = json.loads(archive.read(CONFIG))
     except (ValueError, RecursionError) as why:
         raise ValueError(f"its {CONFIG} is no JSON: {why}") from why
     if not isinstance(config, dict):
         raise ValueError(f"its {CONFIG} describes no model.")
-    weights = folder / WEIGHTS
-    with archive.open(WEIGHTS) as source, weights.open("wb") as target:
-        shutil.copyfileobj(source, target)
-    with h5py.File(weights, "r") as arrays:
-        fault = _fault(arrays, weights.stat().st_size)
+    size = archive.getinfo(WEIGHTS).file_size
+    with archive.open(WEIGHTS) as weights, h5py.File(weights, "r") as arrays:
+        fault = _fault(arrays, size)
     if fault is not None:
         raise ValueError(f"its weights {fault}.")
-    return config, weights
+    return config, size
 
 
 def _fault(file: h5py.File, size: int) -> str | None:

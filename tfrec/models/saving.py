@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfrec.features import FeatureSpec
-from tfrec.models.archive import unpack
+from tfrec.models.archive import read
 from tfrec.models.objects import check, model_class
 
 if TYPE_CHECKING:
@@ -57,38 +57,36 @@ def load(path: str | Path) -> Recommender:
     another matter.
 
     Args:
-        path: A ``.keras`` file, written by ``model.save``. It is only read; the
-            weights pass through the folder of temporary files.
+        path: A ``.keras`` file, written by ``model.save``. It is only read, and
+            nothing is written anywhere: disks may be full or read-only.
 
     Raises:
         ValueError: Not a model file of tfrec, a damaged one, or one that names or holds
             what ``model.save`` does not write: what it is stands in the message.
     """
     path = Path(path)
-    try:
-        archive = zipfile.ZipFile(path)
-    except (FileNotFoundError, zipfile.BadZipFile, IsADirectoryError) as why:
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise ValueError(
             f"'{path}' is no saved model: give a .keras file written by model.save."
-        ) from why
-    with archive, tempfile.TemporaryDirectory(prefix="tfrec-") as folder:
-        try:
-            return _load(archive, Path(folder))
-        except Exception as why:  # a wrong value may come to light anywhere
-            raise ValueError(f"'{path}' cannot be loaded: {_reason(why)}") from why
+        )
+    try:
+        return _load(path)
+    except Exception as why:  # a wrong value may come to light anywhere
+        raise ValueError(f"'{path}' cannot be loaded: {_reason(why)}") from why
 
 
-def _load(archive: zipfile.ZipFile, folder: Path) -> Recommender:
-    config, weights = unpack(archive, folder)
+def _load(path: Path) -> Recommender:
+    with zipfile.ZipFile(path) as archive:
+        config, size = read(archive)
     kind = model_class(config)
     check(list(config.values()))
-    with _variables_within(weights.stat().st_size + SPARE):
+    with _variables_within(size + SPARE):
         model = kind.from_config(config["config"])
         _check_example(model.spec)
         model.build_from_config(config.get("build_config") or {})
         if config.get("compile_config"):
             model.compile_from_config(config["compile_config"])
-    model.load_weights(str(weights))
+    model.load_weights(str(path))
     return model
 
 

@@ -125,6 +125,22 @@ def test_what_is_done_with_stars_is_said_in_one_line(data):
         labelled(data, data.label > 3).batches(Positives(), 64)
 
 
+def test_a_rule_holds_for_all_that_belongs_to_the_events(data):
+    expected = data.with_min_label(4).split()[2]
+    found = data.split()[2].with_min_label(4)
+    for name in ("past", "train", "given"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        assert ours.spec == theirs.spec
+        np.testing.assert_array_equal(ours.item_counts, theirs.item_counts)
+        np.testing.assert_array_equal(ours.timeline.items, theirs.timeline.items)
+    users = np.unique(data.user)
+    ours, theirs = (d.queries(users, ("history",)) for d in (found, expected))
+    np.testing.assert_array_equal(ours["history/index"], theirs["history/index"])
+    nothing = data.take(np.arange(0))
+    alone = dataclasses.replace(data, past=nothing).with_min_label(4)
+    assert alone.past.spec.min_label == 4
+
+
 def test_a_rule_that_no_label_can_follow_is_refused(data):
     with pytest.raises(ValueError, match=r"min_label=4 says .* there is no label"):
         Mapping("user", "item", min_label=4)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfrec.models.base import Recommender
 
 Columns = dict[str, np.ndarray]
+BELONGING = ("past", "train", "given", "whole")  # attributes that are events too
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +89,7 @@ class Interactions:
 
     def _number_alike(self) -> None:
         """Gives everybody the same number here and in all that belongs to it."""
-        names = ("past", "train", "given", "whole")
-        parts = {name: getattr(self, name) for name in names}
+        parts = {name: getattr(self, name) for name in BELONGING}
         own, *others = numbered_alike(self, *parts.values())
         object.__setattr__(self, "persons", own)
         for (name, part), persons in zip(parts.items(), others, strict=True):
@@ -262,18 +262,23 @@ class Interactions:
         return dataclasses.replace(self, columns=columns, persons=persons, whole=None)
 
     def with_spec(self, spec: FeatureSpec) -> Interactions:
-        """The same events read through a spec with fewer columns."""
+        """The same events read through a spec with fewer columns.
+
+        So is all that belongs to them: what came before, and what models learn from.
+        """
         keep = {c.name for c in spec.columns} | {spec.label, spec.timestamp}
 
         def narrow(table: Columns) -> Columns:
             return {name: values for name, values in table.items() if name in keep}
 
+        parts = {name: getattr(self, name) for name in BELONGING}
         return dataclasses.replace(
             self,
             spec=spec,
             columns=narrow(self.columns),
             users=narrow(self.users),
             items=narrow(self.items),
+            **{n: p.with_spec(spec) for n, p in parts.items() if p is not None},
         )
 
     def with_min_label(self, min_label: float | None) -> Interactions:

@@ -141,6 +141,24 @@ def test_a_rule_holds_for_all_that_belongs_to_the_events(data):
     assert alone.past.spec.min_label == 4
 
 
+def test_nobody_is_told_what_others_of_a_bucket_disliked():
+    spec = FeatureSpec(
+        (
+            Categorical("u", "user", hash_bins=5),
+            Categorical("i", "item", vocabulary=("k", "l", "m")),
+        ),
+        "u",
+        "i",
+        "y",
+    )
+    user, item = spec.encode("u", ["a", "a"]), spec.encode("i", ["k", "l"])
+    label = np.array([1, 0], np.float32)
+    model = Popularity(spec)
+    model.adapt(Interactions(spec, {"u": user, "i": item, "y": label}))
+    answer = model.recommend({"u": ["a"]}, k=3)
+    assert answer.item_id.tolist() == [["k", "l", "m"]]
+
+
 def test_a_rule_that_no_label_can_follow_is_refused(data):
     with pytest.raises(ValueError, match=r"min_label=4 says .* there is no label"):
         Mapping("user", "item", min_label=4)

@@ -117,7 +117,8 @@ class Catalogue(keras.layers.Layer):
         owner = np.repeat(np.arange(len(line.start) - 1), np.diff(line.start))
         disliked = np.setdiff1d(data.known, owner * size + line.items)
         # Of people who share an index nothing is kept.
-        disliked = disliked[disliked < self.spec.user_column.size * size]
+        column, user = self.spec.user_column, disliked // size
+        disliked = disliked[(user >= first_own(column)) & (user < column.size)]
         met = np.unique(disliked // size)
         return {"disliked": disliked, "met": met if data.whole is None else met[:0]}
 

@@ -229,6 +229,21 @@ def test_a_column_that_the_records_lack(prepared):
         records.reader(("user", "histry"))
 
 
+def test_a_part_without_events_is_read(ratings, tmp_path):
+    out = prepare(ratings, tmp_path / "out", MAPPING, valid=0.0, test=0.2).directory
+    records, memory = tfrecord.open(out, "valid"), tfrecord.load(out, "valid")
+    for part in (records, memory, records.positives):
+        assert len(part) == len(part.known) == len(part.person) == 0
+        assert len(part.positives) == part.item_counts.sum() == 0
+    assert set(memory.columns) == set(records.stored)
+    assert memory.timestamp.dtype == np.int64 and memory.label.dtype == np.float32
+    test = tfrecord.load(out, "test")
+    assert len(test.past) == len(test.train) == len(memory.past) == ROWS - len(test)
+    for view in (Pairs(), Pairs(negatives=2)):
+        with pytest.raises(ValueError, match="there are no events to learn from"):
+            records.batches(view, 8)
+
+
 def test_truncated_and_damaged_records_are_named(ratings, tmp_path):
     out = prepare(ratings, tmp_path / "out", MAPPING, shard_rows=700).directory
     shard = out / "valid-00000-of-00001.tfrecord"

@@ -281,7 +281,7 @@ def labels_of(source: Source) -> np.ndarray:
     label = source.spec.label
     if isinstance(source, Interactions):
         return np.asarray(source.columns.get(str(label), ()))
-    if label is None:
+    if label is None or not len(source):
         return np.empty(0)
     blocks = source.reader((label,))(BLOCK, False, tf.zeros(2, tf.int32), None)
     return next(iter(blocks))[label].numpy()

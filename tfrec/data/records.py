@@ -220,17 +220,16 @@ class Records:
         import tensorflow as tf
 
         read = self._event_reader(names)(1 << 16, False, tf.zeros(2, tf.int32), None)
-        blocks: dict[str, list[np.ndarray]] = {name: [] for name in names}
         try:
-            for block in read.as_numpy_iterator():
-                for name, values in block.items():
-                    blocks[name].append(values)
+            blocks = list(read.as_numpy_iterator())
         except tf.errors.DataLossError as error:
             raise ValueError(
                 f"a shard among {self.files[0]} ... is truncated or damaged: prepare "
                 "the data again."
             ) from error
-        return {name: np.concatenate(values) for name, values in blocks.items()}
+        if not blocks:  # a part that was wanted empty
+            blocks = [self._decoder(names)(tf.constant([], tf.string))]
+        return {n: np.concatenate([block[n] for block in blocks]) for n in names}
 
     @cached_property
     def _events(self) -> Columns:

@@ -29,7 +29,7 @@ from tfrec.columns import (
 )
 from tfrec.crosses import Cross
 from tfrec.errors import did_you_mean
-from tfrec.names import check_name
+from tfrec.names import check_name, same_but_case
 
 __all__ = [
     "PADDING",
@@ -93,8 +93,14 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         check_min_label(self.min_label, self.label)
         names = [c.name for c in self.columns]
-        for name in (*names, *([self.timestamp] if self.timestamp else [])):
+        inputs = (*names, *([self.timestamp] if self.timestamp else []))
+        for name in inputs:
             check_name(name)
+        if same := same_but_case(inputs):
+            raise ValueError(
+                f"columns '{same[0]}' and '{same[1]}' differ in case alone, and inputs "
+                "of a served model must not: give one of them another name."
+            )
         if len(set(names)) != len(names):
             raise ValueError(f"a column is declared twice: {', '.join(sorted(names))}.")
         for role, name in (("user", self.user), ("item", self.item)):

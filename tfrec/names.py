@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # Inputs that signatures have beside columns, and features that views add to them.
 RESERVED = (
@@ -16,6 +17,7 @@ RESERVED = (
     "session_state",
     "session_version",
     "example_age",
+    "self",
 )
 PLAIN = r"[A-Za-z][A-Za-z0-9_]*"
 
@@ -24,9 +26,9 @@ def is_plain(name: str) -> bool:
     """Whether a column can have the name.
 
     It becomes the name of an input of a signature, which is a word of Python and of
-    TensorFlow's graphs.
+    TensorFlow's graphs; to these, ``K`` and ``k`` are one name.
     """
-    if keyword.iskeyword(name) or name in RESERVED:
+    if keyword.iskeyword(name) or name.lower() in RESERVED:
         return False
     return re.fullmatch(PLAIN, name) is not None
 
@@ -47,6 +49,16 @@ def why_not(name: str) -> str:
         "ASCII letters, digits and underscores, begin with a letter, and are neither "
         f"words of Python nor {', '.join(RESERVED)}"
     )
+
+
+def same_but_case(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that differ in case alone, so no signature has both; None without."""
+    met: dict[str, str] = {}
+    for name in names:
+        other = met.setdefault(name.lower(), name)
+        if other != name:
+            return other, name
+    return None
 
 
 def check_name(name: str) -> None:

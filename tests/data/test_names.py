@@ -27,6 +27,8 @@ ODD = [
     "Ж",
     " ",
     *RESERVED,
+    "K",
+    "Exclude",
 ]
 # Words of Python's and TensorFlow's own that are names like any other.
 COMMON = [
@@ -92,6 +94,27 @@ def test_a_file_is_refused_with_a_cure_that_cures(tmp_path, role, name):
     renamed = mapping({**names, role: new}, {old: new})
     found = resolve(renamed, open_table(file, rename=renamed.rename))
     assert [item.source for item in found][:2] == [renamed.user, renamed.item]
+
+
+def test_names_that_differ_in_case_alone_are_refused(tmp_path):
+    columns = tuple(
+        Categorical(name, side, vocabulary=("x",))
+        for name, side in [("u", "user"), ("i", "item"), ("Genre", "item")]
+    )
+    two = "'{}' and '{}' differ in case alone"
+    with pytest.raises(ValueError, match=two.format("Genre", "genre")):
+        FeatureSpec((*columns, Categorical("genre", "item")), "u", "i")
+    with pytest.raises(ValueError, match=two.format("u", "U")):
+        FeatureSpec(columns, "u", "i", timestamp="U")
+    FeatureSpec(columns, "u", "i", label="U")  # no model is asked with a label
+    file = write(tmp_path / "events.csv", ["u", "i", "Genre", "genre", "I"])
+    kinds = {"Genre": "item:string", "genre": "item:string"}
+    with pytest.raises(ValueError, match=two.format("Genre", "genre")) as refused:
+        from_file(file, "u", "i", columns=kinds)
+    old, new = re.search(r"--rename '(.*)=(\w+)'", str(refused.value)).groups()
+    kinds = {"Genre": "item:string", new: "item:string"}
+    spec = from_file(file, "u", "i", columns=kinds, rename={old: new}).spec
+    assert [column.name for column in spec.columns] == ["u", "i", "Genre", new]
 
 
 def test_columns_that_are_not_read_may_have_any_name(tmp_path):

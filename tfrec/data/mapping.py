@@ -18,7 +18,7 @@ from tfrec.data.values import MISSING, NUMBER, WHOLE
 from tfrec.data.values import plain as plain_type
 from tfrec.errors import did_you_mean
 from tfrec.features import check_min_label
-from tfrec.names import check_name, is_plain, plain, why_not
+from tfrec.names import check_name, is_plain, plain, same_but_case, why_not
 
 HEAD_BYTES = 1 << 20
 SIDES = ("user", "item", "context")
@@ -123,6 +123,18 @@ class Mapping:
                     f"{path}, {why_not(name)}: rename it, with "
                     f"rename={{'{name}': '{new}'}} (--rename '{name}={new}')."
                 )
+        same = same_but_case(
+            name
+            for name in self.wanted()
+            if name != self.label and not isinstance(self.columns.get(name), Column)
+        )
+        if same is not None:
+            name, new = same[1], f"{same[1]}_column"
+            raise ValueError(
+                f"{path}, columns '{same[0]}' and '{name}' differ in case alone, and "
+                "inputs of a served model must not: rename one, with "
+                f"rename={{'{name}': '{new}'}} (--rename '{name}={new}')."
+            )
 
     @property
     def roles(self) -> dict[str, str]:

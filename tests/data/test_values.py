@@ -15,6 +15,8 @@ def test_numbers_from_text_and_types():
     with pytest.raises(BadValue, match="'1,5' is text") as error:
         values.numbers(pa.array(["1", "1,5"]))
     assert error.value.row == 1
+    with pytest.raises(BadValue, match="'1_000' is text"):  # a number to Python alone
+        values.numbers(pa.array(["1_000"]))
     with pytest.raises(BadValue, match="'inf' is not finite"):
         values.numbers(pa.array(["inf"]))
     with pytest.raises(BadValue, match=r"it holds list<.*>, not numbers"):

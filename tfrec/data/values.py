@@ -209,9 +209,9 @@ def labels(values: pa.Array) -> pa.Array:
 
 
 def _is_number(text: str | None) -> bool:
-    try:
-        float(text or "0")
-    except ValueError:
+    try:  # as Arrow reads it, which knows no 1_000
+        pa.scalar(text or "0").cast(pa.float64())
+    except pa.ArrowInvalid:
         return False
     return True
 

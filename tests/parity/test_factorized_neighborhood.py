@@ -108,10 +108,13 @@ def test_the_batch_asks_for_ratings_that_are_known(events):
     )
 
 
-@pytest.mark.parametrize("decay", [0.0, DECAY])
-def test_prediction(events, randomise, decay):
+@pytest.mark.parametrize(
+    ("decay", "min_label"), [(0.0, None), (DECAY, None), (DECAY, 4), (DECAY, 9)]
+)
+def test_prediction(events, randomise, decay, min_label):
+    ruled = events.with_min_label(min_label)  # of what is liked, ratings know nothing
     model = built(
-        FactorizedNeighborhood, events, randomise, **{**CONFIG, "decay": decay}
+        FactorizedNeighborhood, ruled, randomise, **{**CONFIG, "decay": decay}
     )
     found = model(batch(events))
     np.testing.assert_allclose(found, rating(values(model), events), rtol=1e-4)

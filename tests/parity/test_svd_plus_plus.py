@@ -62,8 +62,9 @@ def values(model: SVDPlusPlus) -> Weights:
     return {name: variable.numpy() for name, variable in weights(model).items()}
 
 
-def test_equation_15(data, randomise):
-    model = built(data, randomise)
+@pytest.mark.parametrize("min_label", [None, 4, 9])
+def test_equation_15(data, randomise, min_label):
+    model = built(data.with_min_label(min_label), randomise)
     np.testing.assert_allclose(model(BATCH), rating(values(model), data), rtol=1e-4)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -60,18 +60,22 @@ class Taken:
     Args:
         spec: The columns.
         catalogue: Where the histories of training stand.
+        dislikes: Whether users took what they disliked, too, where the model learns
+            labels.
 
     Raises:
         ValueError: The items are hashed.
     """
 
-    def __init__(self, spec: FeatureSpec, catalogue: Catalogue) -> None:
+    def __init__(
+        self, spec: FeatureSpec, catalogue: Catalogue, dislikes: bool = False
+    ) -> None:
         if spec.item_column.hash_bins is not None:
             raise ValueError(
                 f"item column '{spec.item}' is hashed, and a matrix of items needs one "
                 "column for each of them: give it a vocabulary."
             )
-        self.spec, self.catalogue = spec, catalogue
+        self.spec, self.catalogue, self.dislikes = spec, catalogue, dislikes
         self.items = self.width = item_count(spec)
         self._source: np.ndarray | None = None
         self._keys: tf.Variable | None = None
@@ -86,6 +90,10 @@ class Taken:
                 lengths = np.diff(line.start)
                 users = np.repeat(np.arange(len(lengths)), lengths)
                 keys = self._keys_of(users, line.items[line.start[0] :])
+            if self.dislikes and len(self.catalogue.arrays.get("met", ())):
+                disliked = self.catalogue.arrays["disliked"]
+                pairs = np.divmod(disliked, self.spec.item_column.size)
+                keys = np.union1d(keys, self._keys_of(*pairs))
             self._source = seen
             with tf.init_scope():
                 self._set(np.append(keys, END))
@@ -154,11 +162,21 @@ class FromTaken:
     model was adapted to (the first data handed to ``batches``), however long the list;
     it is saved and exported with the model. ``adapt`` on newer events moves the users
     on without learning anew.
+
+    Attributes:
+        takes_dislikes: Whether what a user rated and disliked counts as taken, as in
+            models of ratings; otherwise positive events alone count.
     """
+
+    takes_dislikes: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.taken = Taken(self.spec, self.catalogue)  # type: ignore[attr-defined]
+        self.taken = Taken(
+            self.spec,  # type: ignore[attr-defined]
+            self.catalogue,  # type: ignore[attr-defined]
+            self.takes_dislikes,
+        )
 
     def adapt(self, data: Interactions) -> None:
         """Takes over the item table, popularity and histories of training data."""

@@ -147,6 +147,8 @@ class Implicit(FromTaken):
     memory is 24 bytes for an item of a user, however wide the vectors.
     """
 
+    takes_dislikes = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.implicit = taken_vectors(self, "implicit")

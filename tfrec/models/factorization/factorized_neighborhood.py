@@ -82,6 +82,7 @@ class FactorizedNeighborhood(Timed, FromTaken, RatingFactors):
 
     paper = "Koren 2010, Factor in the Neighbors"
     objective = "squared error on ratings"
+    takes_dislikes = True
 
     @dataclass(frozen=True)
     class Config(RatingConfig):

@@ -28,6 +28,12 @@ def test_a_rule_and_a_name_for_a_file(source):
         dataclasses.replace(source, rename=("User Id=i",)).load()
     with pytest.raises(ValueError, match="--rename user is not OLD=NEW"):
         dataclasses.replace(source, rename=("user",)).load()
+    twice = "--rename calls 'User Id' both 'user_id' and 'who': leave one out"
+    with pytest.raises(ValueError, match=twice):
+        dataclasses.replace(source, rename=("User Id=user_id", "User Id=who")).load()
+    twice = "--column says that 'i' is item:int64 and that it is item:string"
+    with pytest.raises(ValueError, match=twice):
+        dataclasses.replace(source, column=("i=item:int64", "i=item:string")).load()
     without = dataclasses.replace(source, label=None)
     with pytest.raises(ValueError, match="min_label=4 says which labels are positive"):
         without.load()

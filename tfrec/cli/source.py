@@ -201,7 +201,7 @@ def declared(words: tuple[str, ...]) -> dict[str, Any]:
     """``name=side:kind`` words as the readers take them.
 
     Raises:
-        ValueError: A word without name or kind.
+        ValueError: A word without name or kind, or two kinds for a name.
     """
     columns = {}
     for word in words:
@@ -211,7 +211,11 @@ def declared(words: tuple[str, ...]) -> dict[str, Any]:
                 f"--column {word} is not NAME=SIDE:KIND: write "
                 f"{name or 'genres'}=item:bag, for example."
             )
-        columns[name] = kind
+        if columns.setdefault(name, kind) != kind:
+            raise ValueError(
+                f"--column says that '{name}' is {columns[name]} and that it is {kind}:"
+                " leave one out."
+            )
     return columns
 
 
@@ -219,7 +223,7 @@ def renamed(words: tuple[str, ...]) -> dict[str, str]:
     """``old=new`` words as the readers take them.
 
     Raises:
-        ValueError: A word without one of the two.
+        ValueError: A word without one of the two, or two new names for a column.
     """
     names = {}
     for word in words:
@@ -228,7 +232,11 @@ def renamed(words: tuple[str, ...]) -> dict[str, str]:
             raise ValueError(
                 f"--rename {word} is not OLD=NEW: write 'User Id=user_id', for example."
             )
-        names[old] = new
+        if names.setdefault(old, new) != new:
+            raise ValueError(
+                f"--rename calls '{old}' both '{names[old]}' and '{new}': leave one "
+                "out."
+            )
     return names
 
 

@@ -133,6 +133,7 @@ def test_a_rule_holds_for_all_that_belongs_to_the_events(data):
         assert ours.spec == theirs.spec
         np.testing.assert_array_equal(ours.item_counts, theirs.item_counts)
         np.testing.assert_array_equal(ours.timeline.items, theirs.timeline.items)
+    assert found.train is found.given  # once in memory
     users = np.unique(data.user)
     ours, theirs = (d.queries(users, ("history",)) for d in (found, expected))
     np.testing.assert_array_equal(ours["history/index"], theirs["history/index"])

@@ -51,7 +51,8 @@ def test_parts_share_the_vocabulary_of_train(folder):
     # What train lacks is out of vocabulary, index 1.
     assert valid.user.tolist() == [3, 1]
     assert (test.item.tolist(), test.columns["city"].tolist()) == ([1], [1])
-    assert valid.past is valid.train is test.train is train
+    assert valid.past is valid.train
+    assert valid.train.columns is test.train.columns is train.columns
     assert len(test.past) == 5
 
 

@@ -92,10 +92,12 @@ class Interactions:
         parts = {name: getattr(self, name) for name in BELONGING}
         own, *others = numbered_alike(self, *parts.values())
         object.__setattr__(self, "persons", own)
+        made: dict[int, Interactions] = {}  # what is one object stays one
         for (name, part), persons in zip(parts.items(), others, strict=True):
             if part is not None and part.persons is not persons:
-                part = dataclasses.replace(part, persons=persons)
-                object.__setattr__(self, name, part)
+                if id(part) not in made:
+                    made[id(part)] = dataclasses.replace(part, persons=persons)
+                object.__setattr__(self, name, made[id(part)])
 
     def __len__(self) -> int:
         return len(self.columns[self.spec.user])
@@ -271,14 +273,15 @@ class Interactions:
         def narrow(table: Columns) -> Columns:
             return {name: values for name, values in table.items() if name in keep}
 
-        parts = {name: getattr(self, name) for name in BELONGING}
+        parts = {n: p for n in BELONGING if (p := getattr(self, n)) is not None}
+        made = {id(part): part.with_spec(spec) for part in parts.values()}
         return dataclasses.replace(
             self,
             spec=spec,
             columns=narrow(self.columns),
             users=narrow(self.users),
             items=narrow(self.items),
-            **{n: p.with_spec(spec) for n, p in parts.items() if p is not None},
+            **{name: made[id(part)] for name, part in parts.items()},
         )
 
     def with_min_label(self, min_label: float | None) -> Interactions:

@@ -203,7 +203,7 @@ def declared(words: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         ValueError: A word without name or kind, or two kinds for a name.
     """
-    columns = {}
+    columns: dict[str, str] = {}
     for word in words:
         name, equals, kind = word.partition("=")
         if not (name and equals and kind):
@@ -225,7 +225,7 @@ def renamed(words: tuple[str, ...]) -> dict[str, str]:
     Raises:
         ValueError: A word without one of the two, or two new names for a column.
     """
-    names = {}
+    names: dict[str, str] = {}
     for word in words:
         old, _, new = word.rpartition("=")
         if not (old and new):

@@ -280,8 +280,12 @@ class Recommender(ByExample):
         return self.catalogue.known
 
     def adapt(self, data: Interactions) -> None:
-        """Takes over the item table, popularity and histories of training data."""
-        self.catalogue.adapt(self.view().learned(data))
+        """Takes over the item table, popularity and histories of training data.
+
+        Where the model declares no view, those of positive events.
+        """
+        learns = type(self).view is not Recommender.view
+        self.catalogue.adapt(self.view().learned(data) if learns else data.positives)
 
     def recommend(
         self,

@@ -12,7 +12,7 @@ from tfrec.data import tfrecord
 from tfrec.data.histories import histories
 from tfrec.data.interactions import Interactions
 from tfrec.data.mapping import Mapping
-from tfrec.data.persons import Persons, Strangers, rows_of
+from tfrec.data.persons import Persons, UnknownUsers, rows_of
 from tfrec.data.prepare import prepare
 from tfrec.data.recency import COUNT, with_recency
 from tfrec.data.session_parallel import flat_sessions
@@ -294,12 +294,12 @@ def test_a_row_of_the_table_has_the_events_of_all_who_share_it():
     assert rows_of(data).start.tolist() == [0, 0, 3, 4, 4]
 
 
-def test_strangers_have_the_index_that_they_share():
+def test_unknown_users_have_the_index_that_they_share():
     column = Categorical("u", "user", hash_bins=3)
     users, ids = np.array([3, 1, 3], np.int32), np.array([8, 4, 2])
-    strangers = Strangers.of(column, users, ids)
-    assert strangers.ids.tolist() == [2, 4, 8]
-    assert strangers.users(np.array([3, 4, 5, 6])).tolist() == [3, 3, 1, 3]
+    unknown = UnknownUsers.of(column, users, ids)
+    assert unknown.ids.tolist() == [2, 4, 8]
+    assert unknown.users(np.array([3, 4, 5, 6])).tolist() == [3, 3, 1, 3]
 
 
 # Rare users and rare items

@@ -34,7 +34,7 @@ def fingerprint(*parts: Interactions | Records) -> str:
         columns = part.columns if isinstance(part, Interactions) else {}
         if isinstance(part, Interactions) and part.persons is not None:
             columns = {**columns, PERSON: part.persons.number}
-            digest.update(part.persons.strangers.ids.data)
+            digest.update(part.persons.unknown.ids.data)
         for table in (columns, part.users, part.items):
             for name in sorted(table):
                 values = table[name]

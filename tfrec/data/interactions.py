@@ -130,13 +130,13 @@ class Interactions:
 
     @property
     def people(self) -> int:
-        """Length of what is counted by person: user table rows, and strangers."""
-        strangers = 0 if self.persons is None else len(self.persons.strangers.ids)
-        return self.spec.user_column.size + strangers
+        """Length of what is counted by person: user table rows and unknown users."""
+        unknown = 0 if self.persons is None else len(self.persons.unknown.ids)
+        return self.spec.user_column.size + unknown
 
     def index_of(self, people: np.ndarray) -> np.ndarray:
         """``(n,)`` numbers of people to their ``(n,)`` user indices."""
-        return people if self.persons is None else self.persons.strangers.users(people)
+        return people if self.persons is None else self.persons.unknown.users(people)
 
     @property
     def label(self) -> np.ndarray:
@@ -247,7 +247,7 @@ class Interactions:
         changes = {"whole": None, **changes}
         if self.persons is not None:
             number = self.persons.number[rows]
-            changes = {"persons": Persons(number, self.persons.strangers), **changes}
+            changes = {"persons": Persons(number, self.persons.unknown), **changes}
         return dataclasses.replace(self, columns=columns, **changes)
 
     def concat(self, other: Interactions) -> Interactions:
@@ -260,7 +260,7 @@ class Interactions:
         persons = None
         if one is not None and two is not None:
             number = np.concatenate([one.number, two.number])
-            persons = Persons(number, one.strangers)
+            persons = Persons(number, one.unknown)
         return dataclasses.replace(self, columns=columns, persons=persons, whole=None)
 
     def with_spec(self, spec: FeatureSpec) -> Interactions:

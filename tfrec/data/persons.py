@@ -45,8 +45,8 @@ def first_own(column: Categorical) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Strangers:
-    """People without an index of their own.
+class UnknownUsers:
+    """People without an index of their own, hashed users among them.
 
     Attributes:
         size: Rows of the user table, the number of the first of them.
@@ -61,7 +61,7 @@ class Strangers:
     @classmethod
     def of(
         cls, column: Categorical, users: np.ndarray, fingerprints: np.ndarray
-    ) -> Strangers:
+    ) -> UnknownUsers:
         """Those behind ``(n,)`` events, by user index and fingerprint."""
         here = users < first_own(column)
         ids, first = np.unique(fingerprints[here], return_index=True)
@@ -86,12 +86,12 @@ class Persons:
 
     Attributes:
         number: ``(n,)`` int32: the user index of who has one of her own, the place
-            among the strangers, after the user table, of who has not.
-        strangers: Those who have not; parts of one data set share them.
+            among the unknown users, after the user table, of who has not.
+        unknown: Those who have not; parts of one data set share them.
     """
 
     number: np.ndarray
-    strangers: Strangers
+    unknown: UnknownUsers
 
     @classmethod
     def of(
@@ -99,7 +99,7 @@ class Persons:
         column: Categorical,
         users: np.ndarray,
         fingerprints: np.ndarray,
-        strangers: Strangers | None = None,
+        unknown: UnknownUsers | None = None,
     ) -> Persons | None:
         """The people behind events; None where all have indices of their own.
 
@@ -107,29 +107,29 @@ class Persons:
             column: The user column.
             users: ``(n,)`` user indices.
             fingerprints: ``(n,)`` int64 of their raw ids.
-            strangers: Whom to number; those of these events by default.
+            unknown: Whom to number; those of these events by default.
         """
         here = users < first_own(column)
         if not here.any():
             return None
-        strangers = strangers or Strangers.of(column, users, fingerprints)
+        unknown = unknown or UnknownUsers.of(column, users, fingerprints)
         number = users.copy()
-        number[here] = strangers.numbers(fingerprints[here])
-        return cls(number, strangers)
+        number[here] = unknown.numbers(fingerprints[here])
+        return cls(number, unknown)
 
-    def among(self, strangers: Strangers) -> Persons:
+    def among(self, unknown: UnknownUsers) -> Persons:
         """The same people, numbered among others too."""
-        number, own = self.number.copy(), self.strangers
+        number, own = self.number.copy(), self.unknown
         beyond = number >= own.size
         ids = own.ids[number[beyond] - own.size]
-        number[beyond] = strangers.numbers(ids)
-        return Persons(number, strangers)
+        number[beyond] = unknown.numbers(ids)
+        return Persons(number, unknown)
 
 
 def rows_of(source: Source) -> Timeline:
     """Events by row of the user table; see :meth:`Timeline.by_row`."""
     persons = source.persons
-    return source.timeline.by_row(None if persons is None else persons.strangers)
+    return source.timeline.by_row(None if persons is None else persons.unknown)
 
 
 def numbered_alike(*parts: Interactions | None) -> list[Persons | None]:
@@ -145,28 +145,27 @@ def numbered_alike(*parts: Interactions | None) -> list[Persons | None]:
     known = [part.persons for part in parts if part is not None and part.persons]
     if not known:
         return [None] * len(parts)
-    strangers = known[0].strangers
+    unknown = known[0].unknown
     for other in known[1:]:
-        strangers = _both(strangers, other.strangers)
+        unknown = _both(unknown, other.unknown)
     return [
-        None if part is None else _among(part, part.persons, strangers)
-        for part in parts
+        None if part is None else _among(part, part.persons, unknown) for part in parts
     ]
 
 
 def _among(
-    part: Interactions, persons: Persons | None, strangers: Strangers
+    part: Interactions, persons: Persons | None, unknown: UnknownUsers
 ) -> Persons:
     if persons is None:
-        return Persons(part.user, strangers)
-    return persons if persons.strangers is strangers else persons.among(strangers)
+        return Persons(part.user, unknown)
+    return persons if persons.unknown is unknown else persons.among(unknown)
 
 
-def _both(one: Strangers, other: Strangers) -> Strangers:
+def _both(one: UnknownUsers, other: UnknownUsers) -> UnknownUsers:
     if one is other or np.array_equal(one.ids, other.ids):
         return one
     ids, first = np.unique(np.append(one.ids, other.ids), return_index=True)
-    return Strangers(one.size, ids, np.append(one.user, other.user)[first])
+    return UnknownUsers(one.size, ids, np.append(one.user, other.user)[first])
 
 
 def anonymous(data: Interactions) -> Persons | None:
@@ -186,7 +185,7 @@ def anonymous(data: Interactions) -> Persons | None:
 
 
 def names(source: Source, people: np.ndarray) -> list:
-    """Raw ids of people, for messages; strangers have none that is known."""
+    """Raw ids of people, for messages; unknown users have none here."""
     column = source.spec.user_column
     own = people[people < column.size]
     ids = own if column.hash_bins else source.spec.decode(column.name, own)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfrec.columns import PADDING
-from tfrec.data.persons import PERSON, Persons, Strangers, first_own, id_fingerprints
+from tfrec.data.persons import PERSON, Persons, UnknownUsers, first_own, id_fingerprints
 from tfrec.data.timeline import SECOND, Timeline
 from tfrec.errors import did_you_mean
 from tfrec.features import FeatureSpec
@@ -110,7 +110,7 @@ class Records:
         if self.persons is None:
             stored = self._event_reader(names)
             return lambda *asked: stored(*asked).map(lambda b: {**b, PERSON: b[user]})
-        ids = tf.constant(self.strangers.ids)
+        ids = tf.constant(self.unknown.ids)
         stored = self._event_reader((*names, FINGERPRINT))
 
         def numbered(block: Tensors) -> Tensors:
@@ -238,14 +238,14 @@ class Records:
         return self.columns((spec.user, spec.item, *time))
 
     @cached_property
-    def strangers(self) -> Strangers:
+    def unknown(self) -> UnknownUsers:
         """Users of all parts of the directory who share an index."""
         every = self.all_parts or self.whole
         if every is not None:
-            return every.strangers
+            return every.unknown
         columns = self.columns((self.spec.user, FINGERPRINT))
         users = columns[self.spec.user]
-        return Strangers.of(self.spec.user_column, users, columns[FINGERPRINT])
+        return UnknownUsers.of(self.spec.user_column, users, columns[FINGERPRINT])
 
     @cached_property
     def persons(self) -> Persons | None:
@@ -254,7 +254,7 @@ class Records:
         if not (users < first_own(column)).any():
             return None
         fingerprints = self.columns((column.name, FINGERPRINT))[FINGERPRINT]
-        return Persons.of(column, users, fingerprints, self.strangers)
+        return Persons.of(column, users, fingerprints, self.unknown)
 
     @property
     def person(self) -> np.ndarray:
@@ -297,7 +297,7 @@ class Records:
         spec, events = self.spec, self._events
         people = spec.user_column.size
         if self.persons is not None:
-            people += len(self.strangers.ids)
+            people += len(self.unknown.ids)
         line = Timeline.of(
             self.person,
             events[spec.item],

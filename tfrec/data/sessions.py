@@ -116,8 +116,8 @@ def sessions(data: Interactions, gap: int) -> Interactions:
     who = np.empty(len(data), np.int64)
     who[order] = unnamed
     if data.persons is not None:
-        strangers, beyond = data.persons.strangers, data.person >= own.size
-        who[beyond] += strangers.ids[data.person[beyond] - own.size]
+        unknown, beyond = data.persons.unknown, data.person >= own.size
+        who[beyond] += unknown.ids[data.person[beyond] - own.size]
     nobody = np.zeros(column.first, owner.dtype)
     rows = np.concatenate([nobody, owner])
     columns = {n: v for n, v in data.columns.items() if n != own.name}

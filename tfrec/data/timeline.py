@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from tfrec.data.persons import Strangers
+    from tfrec.data.persons import UnknownUsers
 
 SECOND = 1_000_000  # microseconds
 
@@ -27,7 +27,7 @@ class Timeline:
     Attributes:
         start: ``(users + 1,)`` int64; events of user u are ``start[u]:start[u + 1]``.
             Users are people: those of the user table by their index, and after it
-            strangers, of whom :mod:`tfrec.data.persons` tells.
+            unknown ones, of whom :mod:`tfrec.data.persons` tells.
         items: ``(events,)`` int32 item indices.
         before: ``(rows,)`` int64 by *row*: position in ``items`` of the user's first
             event that is not strictly earlier. So ``items[start[u]:before[r]]`` is what
@@ -76,20 +76,20 @@ class Timeline:
             items = item[order]
         return cls(start, items.astype(np.int32, copy=False), before, order)
 
-    def by_row(self, strangers: Strangers | None) -> Timeline:
+    def by_row(self, unknown: UnknownUsers | None) -> Timeline:
         """The same events by row of the user table, for what has to do with rows.
 
         A row that several people share has the events of them all, one person's after
         the other's.
 
         Args:
-            strangers: Who has no row of her own; None where everybody has.
+            unknown: Who has no row of her own; None where everybody has.
         """
-        if strangers is None:
+        if unknown is None:
             return self
-        row = strangers.users(np.arange(len(self.start) - 1))
+        row = unknown.users(np.arange(len(self.start) - 1))
         owner = np.repeat(row, np.diff(self.start))
-        return Timeline.of(owner, self.items, None, strangers.size)
+        return Timeline.of(owner, self.items, None, unknown.size)
 
     def of_rows(self, kept: np.ndarray) -> Timeline:
         """The timeline of some events, in which all have their ``before``.

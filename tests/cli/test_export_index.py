@@ -27,5 +27,5 @@ def test_without_scann_nothing_is_exported(run, trained, tmp_path, monkeypatch):
     assert result.exit_code == 2
     message = result.stderr.splitlines()[-1]
     assert message.startswith("tfrec: ScaNN is not installed, or not for this Tensor")
-    assert "pip install 'tfrec[ann]'" in message
+    assert "pip install -e '.[ann]'" in message
     assert not (tmp_path / "out").exists()

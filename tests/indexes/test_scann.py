@@ -24,7 +24,7 @@ def loaded():
 
 
 needs_scann = pytest.mark.skipif(
-    not loaded(), reason="ScaNN is not installed for this TensorFlow: tfrec[ann]"
+    not loaded(), reason="ScaNN is not installed for this TensorFlow: extra ann"
 )
 
 
@@ -134,5 +134,5 @@ def test_without_the_library_one_sentence_says_how_to_get_it(model, monkeypatch)
     for name in [n for n in sys.modules if n.partition(".")[0] == "scann"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "scann", None)
-    with pytest.raises(ValueError, match=r"run pip install 'tfrec\[ann\]'"):
+    with pytest.raises(ValueError, match=r"run pip install -e '\.\[ann\]'"):
         Indexed(model, Scann())

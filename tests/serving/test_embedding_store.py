@@ -371,5 +371,5 @@ def test_tables_that_are_none(ids, vectors, words):
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'tfrec\[serving\]'"):
+    with pytest.raises(ValueError, match=r"pip install -e '\.\[serving\]'"):
         EmbeddingStore("redis://localhost", "model")

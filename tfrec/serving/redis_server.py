@@ -31,7 +31,7 @@ def connect(url: str, timeout: float) -> tuple[Any, str]:
     if importlib.util.find_spec("redis") is None:
         raise ValueError(
             "embeddings go to Redis through the package redis, which is not installed: "
-            "pip install 'tfrec[serving]'."
+            "run pip install -e '.[serving]' in the checkout of tfrec."
         )
     import redis
     from redis.backoff import ExponentialBackoff

@@ -57,6 +57,15 @@ def traced(function: Callable[..., Any], *signature: Any) -> Any:
         return tf.function(function).get_concrete_function(*signature)
 
 
+def compiled(function: Callable[..., Any], *signature: Any) -> Callable[..., Any]:
+    """:func:`traced`; the function itself under ``tf.config.run_functions_eagerly``."""
+    import tensorflow as tf
+
+    if tf.config.functions_run_eagerly():
+        return function
+    return traced(function, *signature)
+
+
 def mapped(function: Callable[..., Any], elements: Any) -> Any:
     """``tf.map_fn`` to float32.
 

@@ -3,7 +3,11 @@
 import json
 import sys
 
+import pytest
+
 from tfrec import serving
+
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def test_an_exact_index_finds_everything(run, trained, tmp_path):

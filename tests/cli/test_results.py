@@ -12,6 +12,8 @@ import pytest
 
 from tfrec import models, serving
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def lines(result):
     assert result.exit_code == 0, result.output

@@ -11,6 +11,8 @@ from tfrec.cli import run as runs
 from tfrec.cli.app import commands
 from tfrec.cli.run import Run
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RESULTS = {
     "config.yaml",
     "history.csv",

@@ -265,6 +265,8 @@ def test_trials_that_fail_are_said(tuner):
 
 SEARCH = """
     import runpy, sys
+    import tensorflow as tf
+    tf.config.run_functions_eagerly(True)
     data = runpy.run_path("tests/conftest.py")["small_data"]()
     from tfrec.evaluation import FullRanking
     from tfrec.tuning import Tuner

@@ -123,4 +123,4 @@ class Scorer:
             return tf.reshape(tf.cast(scores, tf.float32), [-1])
 
         # The concrete function: TensorFlow would warn of the graphs of other models.
-        return backend.traced(graph, signature)
+        return backend.compiled(graph, signature)

@@ -200,7 +200,7 @@ class Ranker:
             return columns[:, : self.k], values[:, : self.k], *tied
 
         # The concrete function: TensorFlow would warn of the graphs of other models.
-        return backend.traced(graph, *signature)
+        return backend.compiled(graph, *signature)
 
 
 def _tied(

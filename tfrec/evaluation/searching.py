@@ -81,7 +81,7 @@ class Searcher:
             k = tf.constant(self.k)
             return self._model.search(features, k, exclude, none, state)
 
-        return backend.traced(graph, *signature)
+        return backend.compiled(graph, *signature)
 
     def _padded(self, users: np.ndarray, seen: ItemsOfUsers | None) -> np.ndarray:
         """``(users, longest)`` int32 item indices never to return, padded with 0."""

@@ -108,6 +108,13 @@ def test_yes_and_no_are_amounts_too(data):
         assert (weight == 1).all()
 
 
+def test_a_no_that_the_rule_takes_for_a_yes_has_no_weight(data):
+    clicks = labelled(data, np.where(data.label > 3, 1, -1))
+    everything = dataclasses.replace(clicks.spec, min_label=-1)
+    with pytest.raises(ValueError, match="value -1 and a weight cannot be negative"):
+        clicks.with_spec(everything).batches(WeightedPairs(), 100)
+
+
 def _columns(batches):
     triples = [(f["user_id/index"], target, weight) for f, target, weight in batches]
     return zip(*triples, strict=True)

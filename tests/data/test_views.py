@@ -18,6 +18,7 @@ from tfrec.data.rows import Rows
 from tfrec.data.views import Pairs, Positives, Triples
 from tfrec.data.weighted import WeightedPairs
 from tfrec.features import Categorical, FeatureSpec, Sequence
+from tfrec.models import registry
 
 DAY = 86_400
 VIEWS = [
@@ -240,6 +241,31 @@ def test_pairs_need_a_label_or_negatives(data):
     assert len(epoch(unlabelled.batches(Pairs(negatives=1), 64))["target"]) == 1200
     with pytest.raises(ValueError, match="no label to learn"):
         unlabelled.batches(Pairs(), 64)
+
+
+@pytest.mark.parametrize(
+    ("view", "least"), [(Pairs, 0), (Triples, 1), (WeightedPairs, 0)]
+)
+def test_too_few_negatives_are_refused(view, least):
+    view(negatives=least)
+    message = f"negatives={least - 1} must be {least} or more"
+    with pytest.raises(ValueError, match=message):
+        view(negatives=least - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("matrix_factorization", {}),
+        ("matrix_factorization", {"share_negatives": True}),
+        ("lightgcn", {"share_negatives": True}),
+        ("youtube_dnn", {}),
+    ],
+)
+def test_models_that_need_negatives_say_so(data, name, options):
+    model = registry.get(name)(data.spec, negatives=0, **options)
+    with pytest.raises(ValueError, match="negatives=0 must be 1 or more"):
+        data.batches(model, 64)
 
 
 def test_who_has_taken_everything_cannot_have_negatives(data):

@@ -175,4 +175,7 @@ def test_the_natural_protocol(tiny, tiny_model):
     binary = {**tiny.columns, "rating": (tiny.label > 3).astype(np.float32)}
     clicks = dataclasses.replace(tiny, columns=binary)
     assert natural(tiny_model, clicks) == BinaryClassification()
+    signed = {**tiny.columns, "rating": np.where(tiny.label > 3, 1, -1)}
+    opinions = dataclasses.replace(tiny, columns=signed)
+    assert natural(tiny_model, opinions) == BinaryClassification()
     assert natural(Ranks(tiny.spec), tiny) == FullRanking()

@@ -13,6 +13,16 @@ from tfrec.data.pipeline import Source, taken_so_far, training_counts
 MAX_ROUNDS = 100
 
 
+def check_negatives(count: int, least: int) -> None:
+    """Refuses fewer negatives for a positive than the loss needs.
+
+    Raises:
+        ValueError: It is so.
+    """
+    if count < least:
+        raise ValueError(f"negatives={count} must be {least} or more.")
+
+
 class NegativeSampler:
     """Draws items that a user has not (or not known to have) taken.
 

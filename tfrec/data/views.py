@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import Interactions
-from tfrec.data.negatives import exhausted, sampler_of
+from tfrec.data.negatives import check_negatives, exhausted, sampler_of
 from tfrec.data.persons import PERSON, names
 from tfrec.data.pipeline import (
     Reader,
@@ -231,6 +231,9 @@ class Pairs(EventView):
     avoid_known: bool = True
     binary: bool = False
 
+    def __post_init__(self) -> None:
+        check_negatives(self.negatives, 0)
+
     @property
     def growth(self) -> int:
         """The event and its negatives."""
@@ -302,6 +305,9 @@ class Triples(EventView):
     negatives: int = 1
     alpha: float | None = None
     avoid_known: bool = True
+
+    def __post_init__(self) -> None:
+        check_negatives(self.negatives, 1)
 
     def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
         """Who took the positive."""

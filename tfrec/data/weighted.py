@@ -62,7 +62,9 @@ class WeightedPairs(Pairs):
 
 def _check_amounts(source: Source) -> None:
     values = labels_of(source)
-    if len(values) and not (values.min() >= 0 or np.isin(values, YES_NO).all()):
+    if np.isin(values, YES_NO).all():
+        values = values[np.asarray(source.spec.positive(values))]
+    if len(values) and not values.min() >= 0:
         raise ValueError(
             f"label '{source.spec.label}' has the value {values.min():g} and a weight "
             "cannot be negative or missing: clean the column, or take another."

@@ -298,12 +298,13 @@ def natural(model: Recommender, data: Interactions) -> Protocol:
     whether they are positive if that is what it learns or all that they say; any other
     by a full ranking.
     """
+    from tfrec.data.pipeline import YES_NO
     from tfrec.data.views import Pairs
 
     if getattr(model, "predicts_ratings", False):
         return RatingPrediction()
     view = model.view()
     if isinstance(view, Pairs) and not view.negatives and data.spec.label is not None:
-        binary = view.binary or bool(np.isin(data.label, (0, 1)).all())
+        binary = view.binary or bool(np.isin(data.label, YES_NO).all())
         return BinaryClassification() if binary else RatingPrediction()
     return FullRanking()

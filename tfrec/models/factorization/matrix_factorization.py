@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.data.negatives import check_negatives
 from tfrec.data.pipeline import check_finite
 from tfrec.data.views import Pairs, Positives, Triples, View
 from tfrec.layers.embedding import table
@@ -109,7 +110,10 @@ class MatrixFactorization(BatchLoss, FactorScorer, Recommender):
         if not self.contrastive:
             return Pairs()
         config = self.config
-        return Positives() if config.share_negatives else Triples(config.negatives)
+        if not config.share_negatives:
+            return Triples(config.negatives)
+        check_negatives(config.negatives, 1)
+        return Positives()
 
     def default_loss(self) -> keras.losses.Loss | None:
         """Squared error for ratings; the ranking loss is the model's own."""

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.data.negatives import check_negatives
 from tfrec.data.views import Positives, Triples, View
 from tfrec.layers.embedding import table
 from tfrec.layers.propagation import Adjacency
@@ -93,7 +94,10 @@ class _Propagated(BatchLoss, FactorScorer, Recommender):
     def view(self) -> View:
         """Events, with drawn negatives unless a batch shares them."""
         config = self.config
-        return Positives() if config.share_negatives else Triples(config.negatives)
+        if not config.share_negatives:
+            return Triples(config.negatives)
+        check_negatives(config.negatives, 1)
+        return Positives()
 
     def adapt(self, data: Interactions) -> None:
         """Takes over the catalogue and propagates along its edges."""

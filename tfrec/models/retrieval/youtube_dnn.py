@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from tfrec import keras
+from tfrec.data.negatives import check_negatives
 from tfrec.data.views import Positives
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
@@ -136,6 +137,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
 
     def view(self) -> Positives:
         """Events with the history before each."""
+        check_negatives(self.config.negatives, 1)
         return Positives(self.config.per_user, self.age_used)
 
     def default_loss(self) -> keras.losses.Loss:

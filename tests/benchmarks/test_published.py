@@ -6,6 +6,8 @@ from tfrec.benchmarks import published, tasks
 from tfrec.benchmarks.task import Task
 from tfrec.evaluation import FullRanking
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture
 def measured(data, monkeypatch):

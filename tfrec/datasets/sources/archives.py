@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+
+from tfrec import atomic
 
 SITE = "https://files.grouplens.org/datasets/movielens/"
 TIMEOUT = 10.0
@@ -61,13 +62,8 @@ def seed_download(archive: Path, url: str, data_dir: Path, dataset: str) -> None
         dataset: TFDS name of the data set.
     """
     place = download_place(url, data_dir, dataset)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(archive, beside)
-        os.replace(beside, place)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic.replacing(place) as new:
+        shutil.copyfile(archive, new)
     place.with_name(f"{place.name}.INFO").write_text("{}")
 
 

@@ -8,12 +8,14 @@ is held by nobody, as that of a killed process.
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+RANDOM = re.compile(r"\.[a-z0-9_]{8}\b")
 CHANGES = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
 
 
@@ -22,7 +24,8 @@ class Recording:
 
     Attributes:
         states: Copies of the folder: before each operation that may change a disk, and
-            one more with half of the file that was opened last.
+            one more with half of the file that was opened last; equal ones once, names
+            of :mod:`tfrec.atomic` aside.
     """
 
     def __init__(self, folder: Path, into: Path) -> None:
@@ -30,6 +33,7 @@ class Recording:
         self.states: list[Path] = []
         self._opened: Path | None = None
         self._copying = False
+        self._seen: set[str] = set()
 
     def audit(self, event: str, arguments: tuple) -> None:
         """Called by Python before every audited operation."""
@@ -39,24 +43,25 @@ class Recording:
         self._copying = True
         self._copy()
         if self._opened is not None:
-            self._halve(self._copy() / self._opened)
+            self._copy(half=self._opened)
         self._opened = None
         if opens and isinstance(arguments[0], str):
             path = Path(arguments[0]).absolute()
-            if path.is_relative_to(self.folder):
+            if path.is_relative_to(self.folder) and path.suffix != ".lock":
                 self._opened = path.relative_to(self.folder)
         self._copying = False
 
-    def _copy(self) -> Path:
+    def _copy(self, half: Path | None = None) -> None:
         state = self.into / str(len(self.states))
         shutil.copytree(self.folder, state)
-        self.states.append(state)
-        return state
-
-    @staticmethod
-    def _halve(file: Path) -> None:
-        if file.is_file():
-            os.truncate(file, file.stat().st_size // 2)
+        if half is not None and (state / half).is_file():
+            os.truncate(state / half, (state / half).stat().st_size // 2)
+        found = RANDOM.sub(".", repr(contents(state)))
+        if found in self._seen:
+            shutil.rmtree(state)
+        else:
+            self._seen.add(found)
+            self.states.append(state)
 
 
 _recording: Recording | None = None

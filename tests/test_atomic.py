@@ -88,6 +88,16 @@ def test_what_a_killed_process_left_goes_and_a_living_one_keeps_its_own(tmp_path
     assert names(tmp_path) == ["films"]
 
 
+def test_what_was_left_in_a_whole_tree_goes(tmp_path):
+    kill(staying(tmp_path / "a" / "b" / "trial.json"))
+    kill(staying(tmp_path / "a" / "search.json"))
+    (tmp_path / "a" / "kept.lock").touch()
+    atomic.clear_all(tmp_path / "a")
+    assert names(tmp_path / "a") == ["b", "kept.lock"]
+    assert names(tmp_path / "a" / "b") == []
+    atomic.clear_all(tmp_path / "absent")
+
+
 def test_a_folder_that_was_moved_aside_comes_back_after_a_kill(tmp_path):
     path = tmp_path / "films"
     path.mkdir()
@@ -180,7 +190,7 @@ def test_a_lock_that_is_cleared_before_it_is_locked_is_made_again(
     [
         (OSError(28, "No space left on device"), "No space left on device"),
         (
-            OSError("Can't write data (errno = 28, message = 'No space left on device'"),
+            OSError("no data (errno = 28, message = 'No space left on device')"),
             "No space left on device",
         ),
         (OSError(27, "File too large"), "File too large"),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+LOCK = re.compile(r"\.(.+)\.\w{8}\.lock")
 HOST = socket.gethostname()
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -41,7 +42,7 @@ def beside(path: Path) -> Iterator[Path]:
         os.write(handle, f"{HOST} {os.getpid()}\n".encode())
         yield lock.with_suffix("")
     finally:
-        _remove(path, lock)
+        _remove(lock)
         os.close(handle)
 
 
@@ -55,19 +56,17 @@ def clear(path: Path) -> None:
     Args:
         path: What they were to write.
     """
-    lock_name = re.compile(rf"\.{re.escape(path.name)}\.\w{{8}}\.lock")
-    try:
-        beside_it = list(path.parent.iterdir())
-    except FileNotFoundError:
-        return
-    for lock in beside_it:
-        if not lock_name.fullmatch(lock.name):
-            continue
-        # Gone meanwhile, or another user's.
-        with suppress(OSError), lock.open("r+") as file:
-            # A process that dies at once has written no host.
-            if file.read().partition(" ")[0] in ("", HOST) and _take(file.fileno()):
-                _remove(path, lock)
+    with suppress(FileNotFoundError):
+        for lock in list(path.parent.iterdir()):
+            if _target(lock) == path:
+                _clear(lock)
+
+
+def clear_all(folder: Path) -> None:
+    """As :func:`clear`, for all that was to be written in a folder and those in it."""
+    for lock in list(folder.rglob(".*.lock")):
+        if _target(lock) is not None:
+            _clear(lock)
 
 
 @contextmanager
@@ -125,13 +124,28 @@ def _take(handle: int) -> bool:
     return True
 
 
+def _target(lock: Path) -> Path | None:
+    """What is written beside under a lock; None for another file."""
+    match = LOCK.fullmatch(lock.name)
+    return match and lock.with_name(match[1])
+
+
+def _clear(lock: Path) -> None:
+    """Removes what stands at the place of a lock if its process is dead."""
+    # Gone meanwhile, or another user's.
+    with suppress(OSError), lock.open("r+") as file:
+        # A process that dies at once has written no host.
+        if file.read().partition(" ")[0] in ("", HOST) and _take(file.fileno()):
+            _remove(lock)
+
+
 def _old(place: Path) -> Path:
     return Path(f"{place}.old")
 
 
-def _remove(path: Path, lock: Path) -> None:
+def _remove(lock: Path) -> None:
     """Removes what stands at the place of a lock, and the lock when nothing does."""
-    place = lock.with_suffix("")
+    path, place = _target(lock), lock.with_suffix("")
     old = _old(place)
     if old.is_dir() and not path.exists():
         os.replace(old, path)

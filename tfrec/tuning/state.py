@@ -29,7 +29,7 @@ def claim(folder: Path, search: dict[str, Any], events: str) -> bool:
         ValueError: The folder holds another search, or anything else.
     """
     file = folder / SEARCH
-    atomic.clear(file)
+    atomic.clear_all(folder)
     if not file.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise ValueError(

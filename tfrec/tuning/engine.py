@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from tfrec import atomic
 from tfrec.backend import keras_tuner
 from tfrec.tuning import state
 
@@ -77,8 +78,12 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
                 # The best weights, those before them, and their temporary files.
                 state.check_space(owner.folder, 4 * weights)
                 return owner.fit(model, **{"epochs": owner.epochs, **kwargs})
-            except OSError as error:
-                raise library.errors.FatalRuntimeError(str(error)) from error
+            except Exception as error:
+                # A full disk is no fault of the trial, and TensorFlow has its own
+                # exceptions for it.
+                if isinstance(error, OSError) or atomic.full_disk(error):
+                    raise library.errors.FatalRuntimeError(str(error)) from error
+                raise
 
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it says what it reloads

@@ -7,7 +7,6 @@ from click.testing import CliRunner
 
 from tfrec import models
 from tfrec.cli import callbacks, config_file
-from tfrec.cli import run as runs
 from tfrec.cli.app import commands
 from tfrec.cli.run import Run
 
@@ -178,17 +177,3 @@ def test_settings_survive_yaml():
     settings = {"layers": (64, 32), "hard_negatives": None, "log_q": True, "l2": 1e-5}
     text = config_file.dump(settings)
     assert yaml.safe_load(text) == {**settings, "layers": [64, 32]}
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    file = tmp_path / "a.txt"
-    runs.write(file, "old")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space left"):
-        runs.write(file, "new")
-    assert file.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

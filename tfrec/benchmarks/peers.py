@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrec import atomic
 from tfrec.benchmarks.timing import LeftOut, Work
 
 
@@ -55,12 +55,10 @@ class Peer:
         if self.installed:
             return
         target, wanted = self.folder, f"{self.name}=={self.version}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=target.parent))
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        try:
+        with atomic.beside(target) as new:
             done = subprocess.run(
-                [*pip, "--target", str(beside), wanted, *self.needs],
+                [*pip, "--target", str(new), wanted, *self.needs],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -71,10 +69,7 @@ class Peer:
                     f"the comparison with {self.title} is left out, because pip cannot "
                     f"install {wanted} ({reason}): try again with network."
                 )
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(beside, target)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            atomic.replace(new, target)
 
     @contextmanager
     def worker(self, module: str, **arrays: Any) -> Iterator[Work]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from tfrec import atomic
 from tfrec.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -288,10 +289,7 @@ def merge(path: Path, result: dict[str, Any]) -> None:
     order = [target.key for target in targets()]
     rows = [row for row in kept if row["key"] != result["key"] and row["key"] in order]
     rows = sorted([*rows, result], key=lambda row: order.index(row["key"]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".writing")
-    beside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    atomic.write_text(path, json.dumps(rows, indent=1) + "\n")
 
 
 def read(path: Path) -> Rows:
@@ -360,6 +358,4 @@ def write_between_markers(path: Path, rows: Rows) -> None:
         raise DataError(f"'{path}' has no lines {BEGIN} and {END} to write between.")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    beside = path.with_suffix(".writing")
-    beside.write_text(f"{before}{BEGIN}\n{markdown(rows)}\n{END}{after}", "utf-8")
-    os.replace(beside, path)
+    atomic.write_text(path, f"{before}{BEGIN}\n{markdown(rows)}\n{END}{after}")

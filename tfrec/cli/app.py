@@ -17,6 +17,7 @@ from tfrec.cli.data import data
 from tfrec.cli.demo import demo
 from tfrec.cli.evaluate import evaluate
 from tfrec.cli.export import export
+from tfrec.cli.interrupts import INTERRUPTED
 from tfrec.cli.listing import listing
 from tfrec.cli.push import push
 from tfrec.cli.recommend import recommend, similar
@@ -26,7 +27,7 @@ from tfrec.cli.tune import tune
 from tfrec.cli.vectors import vectors
 
 WRONG_INPUT = (ValueError, KeyError, OSError)
-DONE, UNEXPECTED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, UNEXPECTED, WRONG = 0, 1, 2
 
 
 class CommandLine(click.Group):
@@ -39,7 +40,8 @@ class CommandLine(click.Group):
     ) -> NoReturn:
         """Runs a command and exits.
 
-        Exit codes: 0 done, 2 wrong input, 1 unexpected, 130 interrupted.
+        Exit codes: 0 done, 2 wrong input, 1 unexpected, 130 interrupted, by Ctrl-C or
+        SIGTERM.
         """
         self.debug = False
         extra.update(standalone_mode=False, prog_name="tfrec")
@@ -49,11 +51,18 @@ class CommandLine(click.Group):
             code = self._fail(error)
         sys.exit(code if isinstance(code, int) else DONE)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; click's own way would print an empty line for Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as why:
+            raise click.Abort(*why.args) from why
+
     def _fail(self, error: Exception) -> int:
         if self.debug and not isinstance(error, click.ClickException | click.Abort):
             traceback.print_exc()
         if isinstance(error, click.Abort):
-            message, code = "interrupted", INTERRUPTED
+            message, code = ": ".join(("interrupted", *error.args)), INTERRUPTED
         elif isinstance(error, click.UsageError):
             context = error.ctx
             path = context.command_path if context else "tfrec"
@@ -113,7 +122,7 @@ for command in (
 
 
 def main() -> NoReturn:
-    """Entry point of the ``tfrec`` script."""
+    """Runs the command that the arguments of the process name."""
     warnings.formatwarning = _in_a_line
     commands.main()
 

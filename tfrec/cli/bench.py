@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from tfrec.cli import listing, output, progress, quiet, run
+from tfrec import atomic
+from tfrec.cli import listing, output, progress, quiet
 from tfrec.cli.base import Group
 
 
@@ -116,7 +117,7 @@ def published(
     if markdown is not None:
         targets.write_between_markers(markdown, rows)
         if listing.BEGIN in markdown.read_text(encoding="utf-8"):
-            run.write(markdown, listing.with_models(markdown))
+            atomic.write_text(markdown, listing.with_models(markdown))
     if as_json:
         output.json_document(rows)
         return
@@ -159,5 +160,5 @@ def _write(file: Path | None, rows: Any) -> bool:
     if str(file) == "-":
         output.json_document(rows)
         return True
-    run.write(file, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    atomic.write_text(file, json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
     return False

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from tfrec import atomic
 from tfrec.cli import output, progress, quiet
 from tfrec.cli.base import Group
 from tfrec.cli.source import Source, data_options, mapping_options, split_option
@@ -115,6 +116,7 @@ def prepare(
         raise ConfigError(
             "titles are not kept in prepared data: leave --item-names out."
         )
+    atomic.clear(Path(out))
     if (Path(out) / "meta.json").is_file() and not overwrite:
         raise ConfigError(
             f"{out} holds prepared data already: pass --overwrite to replace them, or "

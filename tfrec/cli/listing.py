@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from tfrec.cli import output, run
+from tfrec import atomic
+from tfrec.cli import output
 from tfrec.cli.base import Command
 from tfrec.errors import DataError
 
@@ -27,7 +28,7 @@ def listing(as_json: bool, markdown: Path | None) -> None:
     from tfrec.models import registry
 
     if markdown is not None:
-        run.write(markdown, with_models(markdown))
+        atomic.write_text(markdown, with_models(markdown))
     entries = [entry.to_dict() for entry in registry.entries().values()]
     if as_json:
         output.json_lines(entries)

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+from tfrec.cli import interrupts
+
 NOISE = re.compile(
     r"WARNING: All log messages before absl::InitializeLog"
     r"|[I]\d{4} "  # information, printed before the log level is read
@@ -31,7 +33,7 @@ def tensorflow() -> None:
     # Errors reach Python as exceptions; what C++ calls an error in its log may be that
     # some instruction is missing.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _filtered_stderr():
+    with _filtered_stderr() as stderr, interrupts.ending_at_once(stderr):
         from tfrec.backend import legacy_keras
 
         # Looking for GPUs writes such lines too, and the first operation looks.
@@ -55,13 +57,14 @@ def data_sets() -> Iterator[None]:
 
 
 @contextmanager
-def _filtered_stderr() -> Iterator[None]:
+def _filtered_stderr() -> Iterator[int]:
+    """Leaves start-up lines out; yields a file descriptor that leaves nothing out."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as collected:
         os.dup2(collected.fileno(), 2)
         try:
-            yield
+            yield kept
         finally:
             sys.stderr.flush()
             os.dup2(kept, 2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfrec import atomic
 from tfrec.cli import config_file
 from tfrec.cli.epochs import HISTORY, Epochs
 from tfrec.errors import ConfigError, ModelFileError
@@ -102,8 +103,8 @@ class Run:
             raise ConfigError(
                 f"{self.folder} is not empty and holds no run: choose another --out."
             )
-        write(self._begun / EVENTS, events + "\n")
-        write(self._begun / CONFIG, config_file.dump(settings))
+        atomic.write_text(self._begun / EVENTS, events + "\n")
+        atomic.write_text(self._begun / CONFIG, config_file.dump(settings))
         self._drop()
         os.replace(self._begun, self.unfinished)
         return False
@@ -149,7 +150,7 @@ class Run:
 
     def finish(self, metrics: dict[str, Any]) -> None:
         """Moves the results in place, ``metrics.json`` last, and clears the state."""
-        write(
+        atomic.write_text(
             self.unfinished / METRICS,
             json.dumps(metrics, indent=2, ensure_ascii=False) + "\n",
         )
@@ -167,17 +168,6 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """The settings of a finished run."""
         return config_file.read(self.folder / CONFIG)
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a text file beside its place and moves it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def find(path: Path) -> Run | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from tfrec.cli import quiet, run
+from tfrec import atomic
+from tfrec.cli import quiet
 from tfrec.cli.base import Command
 from tfrec.errors import ConfigError
 
@@ -87,7 +88,7 @@ def serve(
     # Not beside the models: a models.config that stands there may be the user's.
     config = (config or Path(tempfile.mkdtemp(prefix="tfrec-serve-"))).resolve()
     for name, text in files.items():
-        run.write(config / name, text)
+        atomic.write_text(config / name, text)
     flags = [f"--model_config_file={config / serving_config.MODELS}"]
     if labels:
         # A label of a version that is still being loaded is an error otherwise.

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from tfrec.cli import config_file, hyper_parameters, output, quiet
+from tfrec.cli import config_file, disk, hyper_parameters, output, quiet
 from tfrec.cli.base import Command
+from tfrec.cli.run import Run
 from tfrec.cli.source import (
     batch_size_option,
     columns_option,
@@ -116,11 +117,21 @@ def _train(context: click.Context, **values: Any) -> None:
 
     name = str(context.info_name)
     out = values["out"] or Path("runs") / name
-    metrics = training.train(name, _settings(context, values), out, values["overwrite"])
+    settings = _settings(context, values)
+    with disk.told(out, lambda: saved(out)):
+        metrics = training.train(name, settings, out, values["overwrite"])
     if values["as_json"]:
         output.json_document(metrics)
     else:
         training.show(metrics, out)
+
+
+def saved(folder: Path) -> str:
+    """What is saved of a run that goes on, in words."""
+    run = Run(folder)
+    if not run.epochs.last:
+        return "no epoch is saved"
+    return f"epoch {run.epochs.last} is saved in {run.unfinished}"
 
 
 def command(name: str, model: type[Any]) -> click.Command:

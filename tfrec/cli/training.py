@@ -155,8 +155,9 @@ def fit(
             verbose=0,
         )
     except KeyboardInterrupt:
-        output.note("the same command resumes this run after its last whole epoch.")
-        raise
+        raise KeyboardInterrupt(
+            "the same command resumes this run after its last whole epoch."
+        ) from None
     finally:
         chain[0].close()
     write_rows(folder / HISTORY, kept.rows)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import yaml
 
-from tfrec.cli import config_file, output, quiet
+from tfrec.cli import config_file, disk, output, quiet
 from tfrec.cli.base import Command
 from tfrec.cli.source import (
     batch_size_option,
@@ -106,13 +106,27 @@ def tune(
 
     changes = {**(config_file.read(space) if space else {}), **_assigned(fixed)}
     folder = out or Path("searches") / model
-    found = tuning.tune(model, settings, changes, folder)
+    with disk.told(folder, lambda: saved(folder)):
+        found = tuning.tune(model, settings, changes, folder)
     if found is None:
         output.note("this worker's trials are done; the chief holds the results.")
     elif as_json:
         output.json_document(found)
     else:
         tuning.show(found, folder)
+
+
+def saved(folder: Path) -> str:
+    """What is saved of a search, in words."""
+    from tfrec.tuning import state
+
+    file = folder / state.TRIALS
+    count = len(state.read(file)) if file.is_file() else 0
+    return (
+        f"{file} holds the trials that have ended ({count})"
+        if count
+        else "no trial has ended"
+    )
 
 
 def _assigned(words: tuple[str, ...]) -> dict[str, Any]:

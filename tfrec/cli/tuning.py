@@ -54,8 +54,13 @@ def tune(
             f"going on with the search in {folder} after {len(tuner.finished())} "
             f"trials of {settings['trials']}."
         )
-    with _Shown(tuner) as shown:
-        trials = tuner.search(shown.update)
+    try:
+        with _Shown(tuner) as shown:
+            trials = tuner.search(shown.update)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "the same command goes on after the trials that have ended."
+        ) from None
     if tuner.is_worker:
         return None
     plots.trials(trials, tuner.objective, folder / PLOT)

@@ -7,9 +7,6 @@ split, the second writes. Memory is that of the distinct ids and one shard.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tfrec import atomic
 from tfrec.data import streaming_split
 from tfrec.data.convert import Arrays, Converter, typed
 from tfrec.data.describe import Description, describe
@@ -111,6 +109,7 @@ def prepare(
             were left out; some event is of before 1980.
     """
     out_dir = Path(out_dir)
+    atomic.clear(out_dir)
     _check_target(out_dir, overwrite)
     if split == "random":
         split_options["seed"] = seed
@@ -142,34 +141,32 @@ def prepare(
             yield raw, splitter.sides(block)
             report("writing", file.done())
 
-    beside = out_dir.parent / f".{out_dir.name}.{uuid.uuid4().hex[:8]}"
     try:
-        beside.mkdir(parents=True)
-        kinds = (ShuffledShards if shuffle else OrderedShards, OrderedShards)
-        writers: list[Shards] = [
-            kinds[part != "train"](beside, part, int(size), shard_rows, seed)
-            for part, size in zip(PARTS, sizes, strict=True)
-        ]
-        parts = _write(writers, raw_blocks(), report)
-        for table, name in zip(tables, ("users", "items"), strict=True):
-            table.write(beside / f"{name}.parquet", spec)
-        (beside / "spec.json").write_text(spec.to_json(), "utf8")
-        meta = {
-            "schema": SCHEMA,
-            "source": file.path.name,
-            "split": {"how": split, **split_options},
-            "columns": stored,
-            "parts": parts,
-        }
-        (beside / "meta.json").write_text(json.dumps(meta, indent=1), "utf8")
-        _move(beside, out_dir)
+        with atomic.beside(out_dir) as new:
+            new.mkdir()
+            kinds = (ShuffledShards if shuffle else OrderedShards, OrderedShards)
+            writers: list[Shards] = [
+                kinds[part != "train"](new, part, int(size), shard_rows, seed)
+                for part, size in zip(PARTS, sizes, strict=True)
+            ]
+            parts = _write(writers, raw_blocks(), report)
+            for table, name in zip(tables, ("users", "items"), strict=True):
+                table.write(new / f"{name}.parquet", spec)
+            (new / "spec.json").write_text(spec.to_json(), "utf8")
+            meta = {
+                "schema": SCHEMA,
+                "source": file.path.name,
+                "split": {"how": split, **split_options},
+                "columns": stored,
+                "parts": parts,
+            }
+            (new / "meta.json").write_text(json.dumps(meta, indent=1), "utf8")
+            atomic.replace(new, out_dir)
     except OSError as error:
         raise ConfigError(
             f"writing to {out_dir} failed ({error.strerror or error}) and nothing was "
             "kept: free some space or choose another directory."
         ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     rows = {part: shards["rows"] for part, shards in parts.items()}
     files = {part: len(shards["shards"]) for part, shards in parts.items()}
     return Prepared(out_dir, spec, rows, files)
@@ -222,12 +219,3 @@ def _check_target(out_dir: Path, overwrite: bool) -> None:
             f"{out_dir} holds prepared data already: pass overwrite=True to replace "
             "them, or choose another directory."
         )
-
-
-def _move(beside: Path, out_dir: Path) -> None:
-    """Puts a finished directory in its place, the old one aside until then."""
-    old = beside.with_name(f"{beside.name}.old")
-    if out_dir.exists():
-        os.replace(out_dir, old)
-    os.replace(beside, out_dir)
-    shutil.rmtree(old, ignore_errors=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfrec import atomic
 from tfrec.errors import ConfigError
 from tfrec.evaluation.table import LOWER_IS_BETTER
 
@@ -263,10 +263,6 @@ def _axes(place: Axes) -> None:
 
 def _save(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
-    beside = path.with_name(path.name + ".writing")
-    try:
-        figure.savefig(beside, format="png")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic.replacing(path) as new:
+        figure.savefig(new, format="png")
     return path

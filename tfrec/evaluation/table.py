@@ -7,13 +7,13 @@ import html
 import io
 import json
 import math
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tfrec import atomic
 from tfrec.errors import DataError
 from tfrec.evaluation.result import Result
 
@@ -194,10 +194,8 @@ def _flat(result: Result) -> dict[str, Any]:
 
 
 def _write(path: Path, write: Callable[[TextIO], None]) -> None:
-    beside = path.with_name(path.name + ".writing")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            write(file)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with (
+        atomic.replacing(path) as new,
+        new.open("w", encoding="utf-8", newline="") as file,
+    ):
+        write(file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from tfrec import atomic
 from tfrec.errors import ConfigError, ModelFileError
 from tfrec.features import FeatureSpec
 from tfrec.models.archive import read
@@ -40,11 +40,11 @@ def save(write: Callable[[str], Any], path: Path) -> None:
             f"a model is saved as one .keras file, not as '{path}': end the path in "
             ".keras, or use export(...) for TF Serving."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        beside = Path(folder) / path.name
-        write(str(beside))
-        os.replace(beside, path)
+    with atomic.beside(path) as folder:
+        folder.mkdir()
+        new = folder / path.name  # Keras goes by the suffix
+        write(str(new))
+        os.replace(new, path)
 
 
 def load(path: str | Path) -> Recommender:

@@ -7,8 +7,6 @@ import errno
 import json
 import math
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ import tensorflow as tf
 from google.protobuf.message import Error as MessageError
 
 import tfrec
+from tfrec import atomic
 from tfrec.errors import ConfigError
 from tfrec.indexes.scann import Scann
 from tfrec.models.registry import name_of
@@ -148,24 +147,20 @@ def _json_metrics(metrics: dict[str, Any]) -> str:
 def _version(path: Path) -> Iterator[Path]:
     """A directory beside the versions that is gone afterwards, unless renamed."""
     made = [p for p in (path, *path.parents) if not p.exists()]
-    folder = path / f".export-{uuid.uuid4().hex}"
-    done = False
     try:
-        folder.mkdir(parents=True)
-        yield folder
-        done = True
+        with atomic.beside(path / "export") as folder:
+            folder.mkdir()
+            yield folder
     except (OSError, tf.errors.OpError) as why:
         raise OSError(
             f"nothing was exported to '{path}': {_reason(why)}; free space there, or "
             "give a directory that can be written."
         ) from why
     finally:
-        if not done:
-            shutil.rmtree(folder, ignore_errors=True)
-            for parent in made:
-                # Never made, or another export has put its own there meanwhile.
-                with contextlib.suppress(OSError):
-                    parent.rmdir()
+        for parent in made:
+            # Never made, or a version stands there.
+            with contextlib.suppress(OSError):
+                parent.rmdir()
 
 
 def _reason(why: OSError | tf.errors.OpError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfrec import atomic
 from tfrec.errors import ConfigError
 from tfrec.models.families import FactorScorer
 
@@ -112,10 +112,8 @@ def write_projector(
 @contextmanager
 def _replaced(path: Path) -> Iterator[IO[str]]:
     """A text file that takes its place when all is written."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with (
+        atomic.replacing(path) as new,
+        new.open("w", encoding="utf-8", newline="") as file,
+    ):
+        yield file

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from tfrec import atomic
 from tfrec.backend import keras_tuner
 from tfrec.errors import ConfigError, ModelFileError
 from tfrec.tuning import state
@@ -57,6 +58,11 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
             super().on_trial_end(trial)
             owner.note()
 
+        def save(self) -> None:
+            if not owner.is_worker:
+                self.oracle.save()
+            state.write(Path(self._get_tuner_fname()), self.get_state())
+
     class Drawn(library.HyperModel):  # type: ignore[name-defined]
         """A model of drawn hyper-parameters, and its training."""
 
@@ -74,8 +80,12 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
                 # The best weights, those before them, and their temporary files.
                 state.check_space(owner.folder, 4 * weights)
                 return owner.fit(model, **{"epochs": owner.epochs, **kwargs})
-            except OSError as error:
-                raise library.errors.FatalRuntimeError(str(error)) from error
+            except Exception as error:
+                # A full disk is no fault of the trial, and TensorFlow has its own
+                # exceptions for it.
+                if isinstance(error, OSError) or atomic.full_disk(error):
+                    raise library.errors.FatalRuntimeError(str(error)) from error
+                raise
 
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it says what it reloads
@@ -96,6 +106,11 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
         ) from why
     if not owner.is_worker:
         oracle = tuner.oracle
+        # A trial that was noted by itself alone before a kill is drawn again, and one
+        # that had not ended begins anew.
+        oracle.trials = {name: oracle.trials[name] for name in oracle.start_order}
+        for trial in oracle.ongoing_trials.values():
+            trial.metrics = type(trial.metrics)()
         oracle.max_trials = owner.trials
         oracle.save = partial(_save, oracle)
         oracle._save_trial = partial(_save_trial, oracle)
@@ -154,7 +169,14 @@ def _last_line(text: str) -> str:
 
 
 def _save(oracle: Any) -> None:
-    state.write(Path(oracle._get_oracle_fname()), oracle.get_state())
+    current = oracle.get_state()
+    # It saves a trial that ends as ended and still ongoing, to end once more.
+    current["ongoing_trials"] = {
+        tuner: trial
+        for tuner, trial in current["ongoing_trials"].items()
+        if trial not in current["end_order"]
+    }
+    state.write(Path(oracle._get_oracle_fname()), current)
 
 
 def _save_trial(oracle: Any, trial: Any) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+from tfrec import atomic
 from tfrec.errors import ConfigError, ModelFileError
 
 SEARCH, TRIALS = "search.json", "trials.json"
@@ -30,6 +30,7 @@ def claim(folder: Path, search: dict[str, Any], events: str) -> bool:
         ConfigError: The folder holds another search, or anything else.
     """
     file = folder / SEARCH
+    atomic.clear_all(folder)
     if not file.is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise ConfigError(
@@ -67,14 +68,8 @@ def read(file: Path) -> Any:
 
 
 def write(path: Path, value: Any) -> None:
-    """Writes JSON beside its place and moves it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Writes JSON, whole or not at all."""
+    atomic.write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def check_space(folder: Path, needed: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import urllib.error
 import urllib.request
@@ -10,6 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from tfrec import atomic
 from tfrec.errors import DataError
 
 SITE = "https://files.grouplens.org/datasets/movielens/"
@@ -63,13 +63,8 @@ def seed_download(archive: Path, url: str, data_dir: Path, dataset: str) -> None
         dataset: TFDS name of the data set.
     """
     place = download_place(url, data_dir, dataset)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(archive, beside)
-        os.replace(beside, place)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic.replacing(place) as new:
+        shutil.copyfile(archive, new)
     place.with_name(f"{place.name}.INFO").write_text("{}")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from tfrec import atomic
 
 SCHEMA = 1
 
@@ -36,17 +36,6 @@ def cached(
             # A damaged cache is only a cache: what it was made from still stands.
             path.unlink()
     table = make()
-    write_atomically(table, path)
+    with atomic.replacing(path) as new:
+        pq.write_table(table, new, compression="zstd")
     return table
-
-
-def write_atomically(table: pa.Table, path: Path) -> None:
-    """Writes a Parquet file beside its place and moves it there when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        pq.write_table(table, beside, compression="zstd")
-        os.replace(beside, path)
-    finally:
-        Path(beside).unlink(missing_ok=True)

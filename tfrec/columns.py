@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from tfrec.errors import ConfigError, DataError
+
 Side = Literal["user", "item", "context"]
 SHOWN = 5  # ids of a vocabulary in what a column prints
 PADDING: dict[str, Any] = {"string": "", "int64": -1}
@@ -27,16 +29,16 @@ def _check_table(
     dtype: str = "string",
 ) -> None:
     if hash_bins is not None and (vocabulary or hash_bins < 1):
-        raise ValueError(
+        raise ConfigError(
             f"column '{name}': hash_bins={hash_bins} must be positive and stand "
             "without a vocabulary; give one of the two."
         )
     if oov < 1:
-        raise ValueError(f"column '{name}': oov={oov} must be at least 1.")
+        raise ConfigError(f"column '{name}': oov={oov} must be at least 1.")
     if len(set(vocabulary)) != len(vocabulary):
-        raise ValueError(f"column '{name}': the vocabulary repeats a value.")
+        raise ConfigError(f"column '{name}': the vocabulary repeats a value.")
     if PADDING[dtype] in vocabulary:
-        raise ValueError(
+        raise ConfigError(
             f"column '{name}': the vocabulary holds {PADDING[dtype]!r}, which stands "
             "for padding; leave it out."
         )
@@ -44,7 +46,7 @@ def _check_table(
 
 def _check_length(name: str, max_len: int | None) -> None:
     if max_len is not None and max_len < 1:
-        raise ValueError(f"column '{name}': max_len={max_len} must be at least 1.")
+        raise ConfigError(f"column '{name}': max_len={max_len} must be at least 1.")
 
 
 class _Table:
@@ -106,7 +108,7 @@ class Categorical(_Table):
 
     def __post_init__(self) -> None:
         if self.dtype not in PADDING:
-            raise ValueError(
+            raise ConfigError(
                 f"column '{self.name}': dtype '{self.dtype}' is not string or int64."
             )
         _check_table(self.name, self.vocabulary, self.hash_bins, self.oov, self.dtype)
@@ -160,14 +162,14 @@ class Numeric:
 
     def __post_init__(self) -> None:
         if self.normalisation not in (None, "zscore", "log", "quantile"):
-            raise ValueError(
+            raise ConfigError(
                 f"column '{self.name}': normalisation '{self.normalisation}' is not "
                 "zscore, log or quantile."
             )
         if self.clip is None:
             return
         if len(self.clip) != 2 or not -np.inf < self.clip[0] < self.clip[1] < np.inf:
-            raise ValueError(
+            raise ConfigError(
                 f"column '{self.name}': clip={self.clip} must be a lowest and a "
                 "highest value, both finite and the lowest first."
             )
@@ -183,11 +185,11 @@ class Numeric:
         """Returns the column with the statistics of ``values`` (any shape, float).
 
         Raises:
-            ValueError: Every value is missing.
+            DataError: Every value is missing.
         """
         values = self.present(values)
         if not len(values):
-            raise ValueError(
+            raise DataError(
                 f"column '{self.name}': every value is missing, so nothing can be "
                 "learned from it; drop the column."
             )
@@ -252,7 +254,7 @@ class Text(_Table):
 
     def __post_init__(self) -> None:
         if self.tokens not in ("word", "trigram"):
-            raise ValueError(
+            raise ConfigError(
                 f"column '{self.name}': tokens '{self.tokens}' is not word or trigram."
             )
         _check_table(self.name, self.vocabulary, self.hash_bins, self.oov)
@@ -283,7 +285,7 @@ class Image:
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1 or self.channels not in (1, 3):
-            raise ValueError(
+            raise ConfigError(
                 f"column '{self.name}': an image of {self.height} x {self.width} "
                 f"pixels and {self.channels} channels cannot be: use 1 pixel or more "
                 "and 1 or 3 channels."
@@ -318,7 +320,7 @@ class Audio:
 
     def __post_init__(self) -> None:
         if self.sample_rate < 1 or self.sample_rate * self.seconds < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"column '{self.name}': {self.seconds:g} seconds at "
                 f"{self.sample_rate} Hz hold no sample: use a higher rate or a longer "
                 "time."

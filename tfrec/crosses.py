@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tfrec.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Cross:
@@ -23,12 +25,12 @@ class Cross:
 
     def __post_init__(self) -> None:
         if len(set(self.of)) != len(self.of) or len(self.of) < 2:
-            raise ValueError(
+            raise ConfigError(
                 f"a cross of {', '.join(self.of) or 'nothing'} is none: name two or "
                 "more different columns."
             )
         if self.hash_bins < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"cross of {', '.join(self.of)}: hash_bins={self.hash_bins} must be "
                 "positive."
             )

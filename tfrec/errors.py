@@ -1,10 +1,36 @@
-"""Words that the refusals of tfrec share."""
+"""The exceptions of tfrec, and words that their messages share.
+
+All are `ValueError` too. A message says what is wrong, where, and the cure.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 from typing import Any
+
+
+class TfrecError(ValueError):
+    """What tfrec refuses, of any kind."""
+
+    # AutoGraph keeps the class of an error in a traced function only with this one.
+    __init__ = Exception.__init__
+
+
+class DataError(TfrecError):
+    """A data file, a prepared folder or a table of values that cannot be used."""
+
+
+class ConfigError(TfrecError):
+    """An argument, option or configuration that cannot be, alone or for this model."""
+
+
+class ModelFileError(TfrecError):
+    """A saved model, run, search or export that cannot be read, or lacks a part."""
+
+
+class ServerError(TfrecError, RuntimeError):
+    """An answer or a content of a server (TensorFlow Serving, Redis) that is wrong."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -28,7 +28,7 @@ from tfrec.columns import (
     Text,
 )
 from tfrec.crosses import Cross
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.names import check_name, same_but_case
 
 __all__ = [
@@ -50,17 +50,17 @@ def check_min_label(min_label: float | None, label: str | None) -> None:
     """Refuses a rule that no label can follow.
 
     Raises:
-        ValueError: There is no label, or the lowest label is no finite number.
+        ConfigError: There is no label, or the lowest label is no finite number.
     """
     if min_label is None:
         return
     if label is None:
-        raise ValueError(
+        raise ConfigError(
             f"min_label={min_label:g} says which labels are positive, and there is no "
             "label: name its column, or leave min_label out."
         )
     if not math.isfinite(min_label):
-        raise ValueError(f"min_label={min_label:g} must be a finite number.")
+        raise ConfigError(f"min_label={min_label:g} must be a finite number.")
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,17 @@ class FeatureSpec:
         for name in inputs:
             check_name(name)
         if same := same_but_case(inputs):
-            raise ValueError(
+            raise ConfigError(
                 f"columns '{same[0]}' and '{same[1]}' differ in case alone, and inputs "
                 "of a served model must not: give one of them another name."
             )
         if len(set(names)) != len(names):
-            raise ValueError(f"a column is declared twice: {', '.join(sorted(names))}.")
+            raise ConfigError(
+                f"a column is declared twice: {', '.join(sorted(names))}."
+            )
         for role, name in (("user", self.user), ("item", self.item)):
             if not isinstance(self._named.get(name), Categorical):
-                raise ValueError(
+                raise ConfigError(
                     f"the {role} column '{name}' must be declared as Categorical; "
                     f"{did_you_mean(name, names)}"
                 )
@@ -113,7 +115,7 @@ class FeatureSpec:
             if isinstance(column, Sequence) and not isinstance(
                 self._named.get(column.of), Categorical
             ):
-                raise ValueError(
+                raise ConfigError(
                     f"sequence '{column.name}' is of '{column.of}', which is no "
                     f"Categorical column; {did_you_mean(column.of, names)}"
                 )
@@ -121,7 +123,7 @@ class FeatureSpec:
         for cross in self.crosses:
             for name in cross.of:
                 if self[name].kind in ("numeric", "image", "audio"):
-                    raise ValueError(
+                    raise ConfigError(
                         f"column '{name}' is {self[name].kind} and has no ids to cross:"
                         " cross columns of ids."
                     )
@@ -221,20 +223,20 @@ class FeatureSpec:
         """Rebuilds a spec.
 
         Raises:
-            ValueError: Unknown kind of column or unknown attribute.
+            ConfigError: Unknown kind of column or unknown attribute.
         """
         columns = []
         for entry in config["columns"]:
             values = dict(entry)
             kind = values.pop("kind", None)
             if kind not in KINDS:
-                raise ValueError(
+                raise ConfigError(
                     f"column kind '{kind}' is unknown; {did_you_mean(str(kind), KINDS)}"
                 )
             known = {f.name for f in dataclasses.fields(KINDS[kind])}
             for key in values:
                 if key not in known:
-                    raise ValueError(
+                    raise ConfigError(
                         f"{kind} column '{values.get('name')}' has no attribute "
                         f"'{key}'; {did_you_mean(key, known)}"
                     )

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from tfrec.errors import ConfigError
+
 # Inputs that signatures have beside columns, and features that views add to them.
 RESERVED = (
     "k",
@@ -65,7 +67,7 @@ def check_name(name: str) -> None:
     """Refuses a name that a column cannot have.
 
     Raises:
-        ValueError: It is none; says what would be.
+        ConfigError: It is none; says what would be.
     """
     if not is_plain(name):
-        raise ValueError(f"{why_not(name)}; call it '{plain(name)}'.")
+        raise ConfigError(f"{why_not(name)}; call it '{plain(name)}'.")

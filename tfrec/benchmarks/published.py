@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from tfrec.benchmarks.task import Task
@@ -124,7 +124,7 @@ def run(
     wanted = list(only) if only else names()
     for name in wanted:
         if name not in names():
-            raise ValueError(
+            raise ConfigError(
                 f"no published row '{name}'; {did_you_mean(name, names())}"
             )
     results = []
@@ -273,7 +273,7 @@ def _callbacks(target: Target, bench: Task) -> tuple[list[Any], Any]:
         watching.append(each)
     if target.patience is not None:
         if bench.valid is None:
-            raise ValueError(f"{target.key}: patience needs validation events.")
+            raise ConfigError(f"{target.key}: patience needs validation events.")
         first = bench.metrics[0]
         watching += [
             RankingCallback(bench.valid, bench.protocol, metrics=bench.names),
@@ -298,14 +298,14 @@ def read(path: Path) -> Rows:
     """Results of a JSON file.
 
     Raises:
-        ValueError: The file is not one that ``run`` wrote.
+        DataError: The file is not one that ``run`` wrote.
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         for row in rows:
             row["key"], row["measured"], row["seeds"]
     except (OSError, json.JSONDecodeError, TypeError, KeyError) as why:
-        raise ValueError(
+        raise DataError(
             f"'{path}' holds no published-number results: give a file that "
             "`tfrec bench published --out` wrote."
         ) from why
@@ -353,11 +353,11 @@ def write_between_markers(path: Path, rows: Rows) -> None:
     """Replaces the table between the markers of a Markdown file.
 
     Raises:
-        ValueError: The file has no markers.
+        DataError: The file has no markers.
     """
     text = path.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:
-        raise ValueError(f"'{path}' has no lines {BEGIN} and {END} to write between.")
+        raise DataError(f"'{path}' has no lines {BEGIN} and {END} to write between.")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     beside = path.with_suffix(".writing")

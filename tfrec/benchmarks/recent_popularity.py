@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.layers.clock import DAY
 from tfrec.models.baselines.popularity import Popularity
 
@@ -22,13 +23,13 @@ class RecentPopularity(Popularity):
         **config: See :class:`Popularity`; a ``half_life`` is needed.
 
     Raises:
-        ValueError: No ``half_life``.
+        ConfigError: No ``half_life``.
     """
 
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         if self.config.half_life is None:
-            raise ValueError("half_life=None discounts nothing: give days.")
+            raise ConfigError("half_life=None discounts nothing: give days.")
         self.latest = self.add_weight(
             "latest", (), tf.int64, initializer="zeros", trainable=False
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfrec.benchmarks.timing import LeftOut
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 
 Row = dict[str, Any]
 
@@ -231,12 +231,12 @@ def run(
         or None) and ``note``. A case may give several rows.
 
     Raises:
-        ValueError: Unknown name.
+        ConfigError: Unknown name.
     """
     names = list(only or defaults())
     for name in names:
         if name not in CASES:
-            raise ValueError(
+            raise ConfigError(
                 f"no speed measurement is called '{name}'; {did_you_mean(name, CASES)}"
             )
     rows: list[Row] = []

@@ -12,7 +12,7 @@ from tfrec import datasets
 from tfrec.benchmarks import content_tasks as content
 from tfrec.benchmarks.task import Task, drawn_users, leave_last_out
 from tfrec.data.interactions import Interactions
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 from tfrec.evaluation.protocols import (
     BinaryClassification,
     EventRanking,
@@ -137,7 +137,7 @@ def movielens_100k_top100(data_dir: str | Path | None) -> Task:
     data = _movies_by_title(datasets.load("movielens/100k", data_dir))
     time = data.seconds
     if time is None:
-        raise ValueError(f"{data.name} has no timestamp, and the task reads it.")
+        raise DataError(f"{data.name} has no timestamp, and the task reads it.")
     buckets = np.linspace(time.min(), time.max(), 1000)
     bucket = Categorical("time_bucket", "context", "int64", tuple(range(1001)))
     when = Numeric("time", "context", normalisation="zscore").fit(time)
@@ -170,7 +170,7 @@ def _movies_by_title(data: Interactions) -> Interactions:
     """The same events with titles as item ids: a few movies of 100K share theirs."""
     names, old = data.item_names, data.spec.item_column
     if names is None:
-        raise ValueError(f"{data.name} has no titles, and the task reads them.")
+        raise DataError(f"{data.name} has no titles, and the task reads them.")
     titles, place, inverse = np.unique(
         names[old.first :], return_index=True, return_inverse=True
     )
@@ -467,5 +467,5 @@ def task(name: str, data_dir: str | Path | None = None) -> Task:
         ValueError: No such task, or its data are not there.
     """
     if name not in TASKS:
-        raise ValueError(f"unknown task '{name}'; {did_you_mean(name, TASKS)}")
+        raise ConfigError(f"unknown task '{name}'; {did_you_mean(name, TASKS)}")
     return TASKS[name](data_dir)

@@ -9,27 +9,27 @@ import click
 import yaml
 
 from tfrec.cli.hyper_parameters import NONE, OrNone
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 
 
 def read(path: Path) -> dict[str, Any]:
     """The mapping that a YAML file holds.
 
     Raises:
-        ValueError: Not YAML, or not a mapping of names to values.
+        ConfigError: Not YAML, or not a mapping of names to values.
     """
     try:
         values = loads(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""
-        raise ValueError(
+        raise ConfigError(
             f"{path}{place} is not YAML: write one 'name: value' a line."
         ) from error
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ValueError(f"{path} holds no mapping: write one 'name: value' a line.")
+        raise ConfigError(f"{path} holds no mapping: write one 'name: value' a line.")
     return values
 
 
@@ -51,14 +51,14 @@ def use(context: click.Context, parameter: click.Parameter, path: Path | None) -
     """Callback of ``--config``: the file's values become the flags' defaults.
 
     Raises:
-        ValueError: A key that is no flag of the command, or another model's file.
+        ConfigError: A key that is no flag of the command, or another model's file.
     """
     if path is None:
         return
     values = read(path)
     model = values.pop("model", context.info_name)
     if model != context.info_name:
-        raise ValueError(
+        raise ConfigError(
             f"{path} is the configuration of model '{model}', not of "
             f"'{context.info_name}': run `tfrec train {model} --config {path}`."
         )
@@ -70,7 +70,7 @@ def use(context: click.Context, parameter: click.Parameter, path: Path | None) -
     defaults = {}
     for key, value in values.items():
         if key not in known:
-            raise ValueError(
+            raise ConfigError(
                 f"{path}: '{key}' is no setting of {model}; {did_you_mean(key, known)}"
             )
         if value is not None or isinstance(known[key].type, OrNone):
@@ -81,7 +81,7 @@ def use(context: click.Context, parameter: click.Parameter, path: Path | None) -
 def _typed(path: Path, key: str, value: Any) -> str | list[str]:
     """A YAML value as it would be typed, so that the flag's own type judges it."""
     if isinstance(value, dict):
-        raise ValueError(f"{path}: '{key}' must be one value, not a mapping.")
+        raise ConfigError(f"{path}: '{key}' must be one value, not a mapping.")
     if isinstance(value, list):
         return [str(part) for part in value]
     return NONE if value is None else str(value)

@@ -14,6 +14,7 @@ from tfrec.cli import output, progress, quiet
 from tfrec.cli.base import Group
 from tfrec.cli.source import Source, data_options, mapping_options, split_option
 from tfrec.data.timeline import SECOND
+from tfrec.errors import ConfigError
 
 
 @click.group(cls=Group)
@@ -111,11 +112,11 @@ def prepare(
     """
     source = Source.take({**values, "data": str(file)})
     if source.item_names:
-        raise ValueError(
+        raise ConfigError(
             "titles are not kept in prepared data: leave --item-names out."
         )
     if (Path(out) / "meta.json").is_file() and not overwrite:
-        raise ValueError(
+        raise ConfigError(
             f"{out} holds prepared data already: pass --overwrite to replace them, or "
             "choose another --out."
         )

@@ -10,6 +10,7 @@ import click
 
 from tfrec.cli import output, progress, quiet, run
 from tfrec.cli.base import Command
+from tfrec.errors import ModelFileError
 
 QUERIES = 64  # drawn to measure an index by
 
@@ -114,7 +115,7 @@ def answers_alike(model: Any, version: Path) -> int:
         The number of items compared.
 
     Raises:
-        ValueError: The export does not load, or gives other items.
+        ModelFileError: The export does not load, or gives other items.
     """
     from tfrec import serving
 
@@ -130,7 +131,7 @@ def answers_alike(model: Any, version: Path) -> int:
     inputs = {name: _plain(value) for name, value in queries.items()}
     answer = serving.answer(version, {**inputs, "k": k})
     if answer["item_id"] != expected.item_id.tolist():
-        raise ValueError(
+        raise ModelFileError(
             f"{version} gives other items in a new process than {type(model).__name__} "
             "here: do not serve it, and report this."
         )

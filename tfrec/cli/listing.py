@@ -8,6 +8,7 @@ import click
 
 from tfrec.cli import output, run
 from tfrec.cli.base import Command
+from tfrec.errors import DataError
 
 BEGIN, END = "<!-- models:begin -->", "<!-- models:end -->"
 COLUMNS = ("family", "name", "class", "paper")
@@ -53,7 +54,7 @@ def with_models(path: Path) -> str:
     one lies beside the file.
 
     Raises:
-        ValueError: The text has no markers.
+        DataError: The text has no markers.
     """
     from tfrec.benchmarks.published import headlines
     from tfrec.models import registry
@@ -63,7 +64,7 @@ def with_models(path: Path) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"there are no lines {BEGIN} and {END} to write between.")
+        raise DataError(f"there are no lines {BEGIN} and {END} to write between.")
     lines = ["| family | name | class | source | measured |", "|---|---|---|---|---|"]
     for family, name, kind, paper in table(entries):
         notebook = f"notebooks/{family}.ipynb"

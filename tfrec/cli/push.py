@@ -9,6 +9,7 @@ import click
 
 from tfrec.cli import output, progress, quiet
 from tfrec.cli.base import Command
+from tfrec.errors import DataError, ModelFileError
 
 if TYPE_CHECKING:
     from tfrec.features import FeatureSpec
@@ -69,7 +70,7 @@ def push(
     served = serving.load(model)
     folder = served.path.resolve()
     if not (folder.name.isascii() and folder.name.isdecimal()):
-        raise ValueError(
+        raise ModelFileError(
             f"{served.path} has no number, which its vectors would get: give the "
             "folder of the model, with numbered versions."
         )
@@ -103,7 +104,7 @@ def read_columns(path: Path, spec: FeatureSpec) -> dict[str, Any]:
         spec: Its columns say what type the values have.
 
     Raises:
-        ValueError: The file cannot be read so.
+        DataError: The file cannot be read so.
     """
     import pyarrow as pa
     from pyarrow import csv, parquet
@@ -120,11 +121,11 @@ def read_columns(path: Path, spec: FeatureSpec) -> dict[str, Any]:
                 path, convert_options=csv.ConvertOptions(column_types=types)
             )
     except pa.ArrowException as why:
-        raise ValueError(f"{path} cannot be read: {why}") from why
+        raise DataError(f"{path} cannot be read: {why}") from why
     names = [name for name in table.column_names if name in spec]
     for name in names:
         if spec.length(name) and not pa.types.is_list(table.schema.field(name).type):
-            raise ValueError(
+            raise DataError(
                 f"column '{name}' of {path} is to hold lists: write them as lists in a "
                 "Parquet file."
             )

@@ -11,6 +11,7 @@ import click
 
 from tfrec.cli import output, quiet, run
 from tfrec.cli.base import Command
+from tfrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
     from tfrec.features import FeatureSpec
@@ -56,7 +57,7 @@ def recommend(
     for word in features:
         name, equals, value = word.partition("=")
         if not equals:
-            raise ValueError(f"--feature {word} is not NAME=VALUE: write one.")
+            raise ConfigError(f"--feature {word} is not NAME=VALUE: write one.")
         query[name] = [raw(spec, name, value)]
     excluded = [[raw(spec, spec.item, text) for text in exclude.split(",") if text]]
     options: dict[str, Any] = {"exclude": excluded if exclude else None}
@@ -92,7 +93,7 @@ def open_model(path: Path) -> Any:
     """A model in training or an exported one, whichever the path holds.
 
     Raises:
-        ValueError: Neither.
+        ModelFileError: Neither.
     """
     from tfrec import serving
     from tfrec.serving.export import versions
@@ -100,7 +101,7 @@ def open_model(path: Path) -> Any:
     if (path / "saved_model.pb").exists() or versions(path):
         return serving.load(path)
     if path.is_dir() and not run.Run(path).folder_of_run:
-        raise ValueError(
+        raise ModelFileError(
             f"{path} is neither a run of `tfrec train` nor an exported model: name "
             "one, or a .keras file."
         )
@@ -127,7 +128,7 @@ def _scalar(name: str, dtype: str, text: str) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise ValueError(
+        raise ConfigError(
             f"'{text}' is no {name}: {name} is "
             f"{'a whole number' if kind is int else 'a number'}."
         ) from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrec.cli import config_file
 from tfrec.cli.epochs import HISTORY, Epochs
+from tfrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -77,12 +78,12 @@ class Run:
             resumed.
 
         Raises:
-            ValueError: The folder holds a finished run, an interrupted one with other
+            ConfigError: The folder holds a finished run, an interrupted one with other
                 settings or events, or anything else.
         """
         self._clear()
         if self.finished and not overwrite:
-            raise ValueError(
+            raise ConfigError(
                 f"{self.folder} holds a finished run: choose another --out, or pass "
                 "--overwrite."
             )
@@ -92,13 +93,13 @@ class Run:
             if changed is None:
                 return True
             if not overwrite:
-                raise ValueError(
+                raise ConfigError(
                     f"{self.folder} holds an interrupted run with {changed}: the same "
                     "settings resume it, --overwrite starts anew."
                 )
         ours = self.finished or state.is_file()
         if not ours and self.folder.is_dir() and any(self.folder.iterdir()):
-            raise ValueError(
+            raise ConfigError(
                 f"{self.folder} is not empty and holds no run: choose another --out."
             )
         write(self._begun / EVENTS, events + "\n")
@@ -186,7 +187,7 @@ def find(path: Path) -> Run | None:
         None when the path is a model file of its own.
 
     Raises:
-        ValueError: Neither.
+        ModelFileError: Neither.
     """
     if path.suffix == ".keras" and path.is_file():
         run = Run(path.parent)
@@ -195,12 +196,12 @@ def find(path: Path) -> Run | None:
     if run.finished:
         return run
     if run.unfinished.is_dir():
-        raise ValueError(
+        raise ModelFileError(
             f"{path} holds an interrupted run: give the same `tfrec train` command "
             "again to end it."
         )
     what = "is no run of `tfrec train`" if path.exists() else "does not exist"
-    raise ValueError(f"{path} {what}: name a run's folder or a .keras file.")
+    raise ModelFileError(f"{path} {what}: name a run's folder or a .keras file.")
 
 
 def load_model(path: Path) -> Recommender:

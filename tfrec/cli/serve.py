@@ -12,6 +12,7 @@ import click
 
 from tfrec.cli import quiet, run
 from tfrec.cli.base import Command
+from tfrec.errors import ConfigError
 
 SERVER = "tensorflow_model_server"
 IMAGE = "tensorflow/serving"
@@ -101,7 +102,7 @@ def serve(
             program, [SERVER, f"--port={port}", f"--rest_api_port={rest_port}", *flags]
         )
     click.echo(_docker(folder.resolve(), config, port, rest_port, flags))
-    raise ValueError(
+    raise ConfigError(
         f"{SERVER} is not installed here: run the command above, or install the "
         "package tensorflow-model-server as tensorflow.org/tfx/serving/setup says."
     )
@@ -123,9 +124,9 @@ def _labels(words: tuple[str, ...]) -> dict[str, int]:
     for word in words:
         name, _, version = word.partition("=")
         if not name or not (version.isascii() and version.isdecimal()):
-            raise ValueError(f"--label {word} is not NAME=VERSION: write canary=3.")
+            raise ConfigError(f"--label {word} is not NAME=VERSION: write canary=3.")
         if name in found:
-            raise ValueError(f"label '{name}' is given twice: give it once.")
+            raise ConfigError(f"label '{name}' is given twice: give it once.")
         found[name] = int(version)
     return found
 
@@ -133,8 +134,10 @@ def _labels(words: tuple[str, ...]) -> dict[str, int]:
 def _check_ports(*ports: int) -> None:
     for port in ports:
         if not 1 <= port <= 65535:
-            raise ValueError(f"port {port} is not between 1 and 65535: choose another.")
+            raise ConfigError(
+                f"port {port} is not between 1 and 65535: choose another."
+            )
     if len(set(ports)) < len(ports):
-        raise ValueError(
+        raise ConfigError(
             f"gRPC and REST cannot both have port {ports[0]}: choose another for one."
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tfrec.cli import hyper_parameters, quiet
+from tfrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -96,7 +97,7 @@ class Source:
         """Roles of the columns of a file.
 
         Raises:
-            ValueError: The user or the item column is not named.
+            ConfigError: The user or the item column is not named.
         """
         from tfrec.data.mapping import Mapping
         from tfrec.data.readers import open_table
@@ -105,7 +106,7 @@ class Source:
         rename = renamed(self.rename)
         if missing:
             found = ", ".join(open_table(self.data, rename=rename).names())
-            raise ValueError(
+            raise ConfigError(
                 f"{self.data} needs --{' and --'.join(missing)}: name the column of "
                 f"{' and of '.join(missing)} ids, out of {found}."
             )
@@ -140,7 +141,7 @@ class Source:
             with quiet.data_sets():
                 data = datasets.load(self.data, data_dir=self.data_dir)
         if not isinstance(data, Interactions):
-            raise ValueError(
+            raise ConfigError(
                 f"data set '{self.data}' comes in parts for `tfrec bench published`: "
                 "choose another."
             )
@@ -158,7 +159,7 @@ class Source:
 
         self._refuse_mapping("is prepared data, whose columns are decided")
         if self.columns:
-            raise ValueError(
+            raise ConfigError(
                 f"--columns chooses among data in memory, and {self.data} is prepared "
                 "data: prepare it with the columns wanted."
             )
@@ -171,7 +172,7 @@ class Source:
     def _refuse_mapping(self, why: str) -> None:
         given = [name for name in MAPPING if getattr(self, name)]
         if given:
-            raise ValueError(
+            raise ConfigError(
                 f"--{given[0].replace('_', '-')} is for files, and '{self.data}' "
                 f"{why}: leave it out."
             )
@@ -201,18 +202,18 @@ def declared(words: tuple[str, ...]) -> dict[str, Any]:
     """``name=side:kind`` words as the readers take them.
 
     Raises:
-        ValueError: A word without name or kind, or two kinds for a name.
+        ConfigError: A word without name or kind, or two kinds for a name.
     """
     columns: dict[str, str] = {}
     for word in words:
         name, equals, kind = word.partition("=")
         if not (name and equals and kind):
-            raise ValueError(
+            raise ConfigError(
                 f"--column {word} is not NAME=SIDE:KIND: write "
                 f"{name or 'genres'}=item:bag, for example."
             )
         if columns.setdefault(name, kind) != kind:
-            raise ValueError(
+            raise ConfigError(
                 f"--column says that '{name}' is {columns[name]} and that it is {kind}:"
                 " leave one out."
             )
@@ -223,17 +224,17 @@ def renamed(words: tuple[str, ...]) -> dict[str, str]:
     """``old=new`` words as the readers take them.
 
     Raises:
-        ValueError: A word without one of the two, or two new names for a column.
+        ConfigError: A word without one of the two, or two new names for a column.
     """
     names: dict[str, str] = {}
     for word in words:
         old, _, new = word.rpartition("=")
         if not (old and new):
-            raise ValueError(
+            raise ConfigError(
                 f"--rename {word} is not OLD=NEW: write 'User Id=user_id', for example."
             )
         if names.setdefault(old, new) != new:
-            raise ValueError(
+            raise ConfigError(
                 f"--rename calls '{old}' both '{names[old]}' and '{new}': leave one "
                 "out."
             )

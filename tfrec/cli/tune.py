@@ -16,6 +16,7 @@ from tfrec.cli.source import (
     data_options,
     split_option,
 )
+from tfrec.errors import ConfigError
 
 ALGORITHMS = ("bayesian", "random", "hyperband")
 
@@ -118,17 +119,17 @@ def _assigned(words: tuple[str, ...]) -> dict[str, Any]:
     """``name=value`` words; the values are YAML.
 
     Raises:
-        ValueError: A word that is none.
+        ConfigError: A word that is none.
     """
     values = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not (name and equals and text):
-            raise ValueError(f"--set {word} is not NAME=VALUE: write dim=16, say.")
+            raise ConfigError(f"--set {word} is not NAME=VALUE: write dim=16, say.")
         try:
             values[name] = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ValueError(
+            raise ConfigError(
                 f"--set {word}: '{text}' is no value; write dim=16, or "
                 "dim={low: 8, high: 32}."
             ) from error

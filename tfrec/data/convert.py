@@ -16,6 +16,7 @@ from tfrec.data.mapping import Declared, Mapping
 from tfrec.data.readers import BLOCK_BYTES, TableFile
 from tfrec.data.timeline import SECOND
 from tfrec.data.times import YEAR_1980, times
+from tfrec.errors import DataError
 
 Arrays = dict[str, pa.Array]
 
@@ -55,7 +56,7 @@ class Converter:
             sources: Only these columns of the file.
 
         Raises:
-            ValueError: A value does not fit its column; names value, column and line.
+            DataError: A value does not fit its column; names value, column and line.
 
         Warns:
             UserWarning: After the first pass, of rows that were left out and of times
@@ -73,14 +74,14 @@ class Converter:
                     block |= self._typed(source, convert.plain(batch[source]))
                 except convert.BadValue as error:
                     place = self.place(row + error.row)
-                    raise ValueError(
+                    raise DataError(
                         f"{self.file.path} {place}, column '{source}': {error.problem}."
                     ) from None
             if len(batch):
                 yield block
             row += len(batch)
         if not row:
-            raise ValueError(
+            raise DataError(
                 f"{self.file.path} has no row with {', '.join(self.mapping.roles)}: "
                 "fill them in."
             )
@@ -137,7 +138,7 @@ class Converter:
             rows += len(batch)
             count += int(self._absent(source, batch[source]).sum())
         article = "an" if what == "id" else "the"
-        raise ValueError(
+        raise DataError(
             f"{self.file.path} {place}, column '{source}': {article} {what} is "
             f"missing, as in {count:,} of {rows:,} rows: fill it in, or leave such "
             "rows out with drop_missing (--drop-missing)."

@@ -17,7 +17,7 @@ from tfrec.data.readers import TableFile
 from tfrec.data.statistics import Statistics
 from tfrec.data.timeline import SECOND
 from tfrec.data.vocabulary import Counter
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, TfrecError, did_you_mean
 from tfrec.features import FeatureSpec
 
 MinCount: TypeAlias = int | Dict[str, int]
@@ -129,8 +129,8 @@ class Fit:
             vocabulary = counter.vocabulary(
                 dtype, self._least[item.source], self._max_size
             )
-        except ValueError as error:
-            raise ValueError(f"column '{column.name}': {error}") from None
+        except TfrecError as error:
+            raise type(error)(f"column '{column.name}': {error}") from None
         changes["vocabulary"] = vocabulary
         return dataclasses.replace(column, **changes)
 
@@ -139,14 +139,14 @@ def _least(min_count: MinCount, declared: tuple[Declared, ...]) -> dict[str, int
     """The least count of each column of a file.
 
     Raises:
-        ValueError: A name is none of the columns.
+        ConfigError: A name is none of the columns.
     """
     sources = [item.source for item in declared]
     if not isinstance(min_count, Dict):
         return dict.fromkeys(sources, min_count)
     for name in min_count:
         if name not in sources:
-            raise ValueError(
+            raise ConfigError(
                 f"min_count has a column '{name}' that is not read; "
                 f"{did_you_mean(name, sources)}"
             )
@@ -161,8 +161,8 @@ def learned(fit: Fit, file: TableFile) -> FeatureSpec:
     """
     try:
         return fit.spec()
-    except ValueError as error:
-        raise ValueError(f"{file.path}, {error}") from None
+    except TfrecError as error:
+        raise type(error)(f"{file.path}, {error}") from None
 
 
 def _tokens(

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfrec.data.persons import Persons, anonymous, numbered_alike
 from tfrec.data.timeline import SECOND, Timeline
+from tfrec.errors import ConfigError, DataError
 from tfrec.features import FeatureSpec, Sequence
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Interactions:
     def __post_init__(self) -> None:
         for name, values in self.columns.items():
             if len(values) != len(self.user):
-                raise ValueError(
+                raise DataError(
                     f"column '{name}' has {len(values)} rows and '{self.spec.user}' "
                     f"has {len(self.user)}: every event column needs one value per "
                     "event."
@@ -80,7 +81,7 @@ class Interactions:
         if self.persons is None:
             object.__setattr__(self, "persons", anonymous(self))
         elif len(self.persons.number) != len(self):
-            raise ValueError(
+            raise DataError(
                 f"{self.name} has {len(self)} events and the people behind "
                 f"{len(self.persons.number)}: take rows with data.take(...), or give "
                 "persons too."
@@ -143,10 +144,10 @@ class Interactions:
         """``(n,)`` float32 labels.
 
         Raises:
-            ValueError: The spec names no label.
+            DataError: The spec names no label.
         """
         if self.spec.label is None:
-            raise ValueError(f"{self.name} has no label; name one in its spec.")
+            raise DataError(f"{self.name} has no label; name one in its spec.")
         return self.columns[self.spec.label]
 
     @property
@@ -336,10 +337,10 @@ class Interactions:
         both.
 
         Raises:
-            ValueError: Nothing is known of what came before.
+            ConfigError: Nothing is known of what came before.
         """
         if self.past is None:
-            raise ValueError(
+            raise ConfigError(
                 f"{self.name} has no past to fit models to again: take the test part "
                 "of data.split(...)."
             )
@@ -424,7 +425,7 @@ class Interactions:
             elif name in self.columns:
                 result[key] = known.at_latest(name, users)
             else:
-                raise ValueError(
+                raise DataError(
                     f"{self.name} has no values for column '{name}': load it, or drop "
                     f"it with spec.select(...)."
                 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec.columns import Categorical, Numeric
+from tfrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -79,7 +80,7 @@ def names(spec: FeatureSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
     the half standard deviation it falls into, and each such column is a relation.
 
     Raises:
-        ValueError: There are none.
+        ConfigError: There are none.
     """
     if ENTITY in spec and RELATION in spec:
         found = (tuple(spec[n].vocabulary) for n in (ENTITY, RELATION))  # type: ignore[union-attr]
@@ -91,7 +92,7 @@ def names(spec: FeatureSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
         else:
             entities += [f"{column.name} {piece}" for piece in _pieces(column)]
     if not entities:
-        raise ValueError(
+        raise ConfigError(
             "nothing in the spec tells items apart but their ids: load data with a "
             "knowledge graph, or give the spec a categorical column with side='item'."
         )
@@ -102,13 +103,13 @@ def graph_of(spec: FeatureSpec, data: Interactions) -> KnowledgeGraph:
     """The graph that comes with data, or one made of their item columns.
 
     Raises:
-        ValueError: The spec tells of another graph than comes with the data.
+        DataError: The spec tells of another graph than comes with the data.
     """
     entities, relations = names(spec)
     if ENTITY in spec and RELATION in spec:
         graph = getattr(data, "graph", None)
         if graph is None or graph.entities != entities or graph.relations != relations:
-            raise ValueError(
+            raise DataError(
                 f"{getattr(data, 'name', 'the data')} comes with "
                 f"{'no' if graph is None else 'another'} knowledge graph than columns "
                 f"'{ENTITY}' and '{RELATION}' tell of: load both from one data set."
@@ -118,7 +119,7 @@ def graph_of(spec: FeatureSpec, data: Interactions) -> KnowledgeGraph:
     offset = spec.item_column.size
     for number, column in enumerate(_described(spec)):
         if column.name not in data.items:
-            raise ValueError(
+            raise DataError(
                 f"{data.name} has no item table with column '{column.name}': add it to "
                 "items, or drop the column with spec.select(...)."
             )
@@ -183,7 +184,7 @@ def read_graph(
         The graph, entities and relations in the order in which triples name them.
 
     Raises:
-        ValueError: A line has not as many columns, an item or an entity is linked
+        DataError: A line has not as many columns, an item or an entity is linked
             twice, or an entity is none of ``entities``; names file and line.
     """
     words, codes = tab_separated(links, 2, "an item, a tab and an entity")
@@ -193,7 +194,7 @@ def read_graph(
         distinct, first = np.unique(codes[:, column], return_index=True)
         if len(distinct) < len(codes):
             again = int(np.setdiff1d(np.arange(len(codes)), first)[0])
-            raise ValueError(
+            raise DataError(
                 f"{links} line {again + 1} links {what} "
                 f"'{words[codes[again, column]]}' a second time: keep one line of it."
             )
@@ -239,7 +240,7 @@ def _in_order(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_entity(name: str, allowed: set | None, path: Path, line: int) -> None:
     if allowed is not None and name not in allowed:
-        raise ValueError(
+        raise DataError(
             f"{path} line {line} names entity '{name}', which is none of the "
             f"{len(allowed)} there are: add it to them, or drop the line."
         )
@@ -257,7 +258,7 @@ def tab_separated(path: Path, columns: int, form: str) -> tuple[list[str], np.nd
         Distinct words, and ``(lines, columns)`` of their numbers.
 
     Raises:
-        ValueError: A line has not as many columns, or an empty one; names file and
+        DataError: A line has not as many columns, or an empty one; names file and
             line.
     """
     import pyarrow as pa
@@ -277,7 +278,7 @@ def tab_separated(path: Path, columns: int, form: str) -> tuple[list[str], np.nd
         wrong = empty[codes].any(axis=1)
     if wrong.any():
         line = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
+        raise DataError(
             f"{path} line {line + 1} is not {form}: '{lines[line].as_py()[:60]}'; "
             "complete or drop the line."
         )
@@ -294,7 +295,7 @@ class Edges:
         both_ways: Whether a triple leads from its tail to its head too.
 
     Raises:
-        ValueError: A node is not in 0 .. nodes - 1.
+        DataError: A node is not in 0 .. nodes - 1.
     """
 
     def __init__(
@@ -303,7 +304,7 @@ class Edges:
         triples = np.stack([graph.head, graph.relation, graph.tail]).astype(np.int64)
         ends = triples[[0, 2]]
         if ends.size and not 0 <= ends.min() <= ends.max() < nodes:
-            raise ValueError(
+            raise DataError(
                 f"a triple names node {ends.max()}, and nodes are 0 .. {nodes - 1}: "
                 "make the graph with the item column of the same spec."
             )

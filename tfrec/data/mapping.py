@@ -16,7 +16,7 @@ from tfrec.data.readers import TableFile
 from tfrec.data.times import UNITS, check_format
 from tfrec.data.values import MISSING, NUMBER, WHOLE
 from tfrec.data.values import plain as plain_type
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 from tfrec.features import check_min_label
 from tfrec.names import check_name, is_plain, plain, same_but_case, why_not
 
@@ -91,7 +91,7 @@ class Mapping:
 
     def __post_init__(self) -> None:
         if self.time_unit not in UNITS:
-            raise ValueError(
+            raise ConfigError(
                 f"time unit '{self.time_unit}' is unknown; "
                 f"{did_you_mean(self.time_unit, UNITS)}"
             )
@@ -101,7 +101,7 @@ class Mapping:
         roles = [self.user, self.item, self.label, self.timestamp]
         given = [name for name in roles if name is not None]
         if len(set(given)) != len(given):
-            raise ValueError(
+            raise ConfigError(
                 f"one column plays two roles in {', '.join(given)}: user, item, label "
                 "and timestamp must differ."
             )
@@ -112,14 +112,14 @@ class Mapping:
         The label may have any, for no model is asked with it.
 
         Raises:
-            ValueError: Names the column and what to call it.
+            DataError: Names the column and what to call it.
         """
         for name in self.wanted():
             column, new = self.columns.get(name), plain(name)
             if isinstance(column, Column):
                 check_name(column.name)
             elif name != self.label and not is_plain(name):
-                raise ValueError(
+                raise DataError(
                     f"{path}, {why_not(name)}: rename it, with "
                     f"rename={{'{name}': '{new}'}} (--rename '{name}={new}')."
                 )
@@ -130,7 +130,7 @@ class Mapping:
         )
         if same is not None:
             name, new = same[1], f"{same[1]}_column"
-            raise ValueError(
+            raise DataError(
                 f"{path}, columns '{same[0]}' and '{name}' differ in case alone, and "
                 "inputs of a served model must not: rename one, with "
                 f"rename={{'{name}': '{new}'}} (--rename '{name}={new}')."
@@ -179,7 +179,7 @@ def resolve(mapping: Mapping, file: TableFile) -> tuple[Declared, ...]:
         what = mapping.columns.get(name, f"{role}:infer")
         if isinstance(what, Column):
             if not isinstance(what, Categorical):
-                raise ValueError(
+                raise ConfigError(
                     f"the {role} column '{name}' is declared {what.kind}: ids are "
                     "Categorical."
                 )
@@ -187,7 +187,7 @@ def resolve(mapping: Mapping, file: TableFile) -> tuple[Declared, ...]:
             continue
         kind = what.rpartition(":")[2]
         if kind not in ("infer", "string", "int64"):
-            raise ValueError(
+            raise ConfigError(
                 f"the {role} column '{name}' is declared '{what}': ids are string, "
                 "int64 or infer."
             )
@@ -211,7 +211,7 @@ def _by_word(name: str, word: str, head: pa.RecordBatch | None) -> Declared:
     side = side or "context"
     if side not in SIDES or kind not in KINDS:
         wrong, known = (side, SIDES) if side not in SIDES else (kind, KINDS)
-        raise ValueError(
+        raise ConfigError(
             f"column '{name}' is declared '{word}' and '{wrong}' is unknown; "
             f"{did_you_mean(wrong, known)}"
         )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tfrec.errors import DataError
+
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
 
@@ -41,7 +43,7 @@ class Matrix:
             side: Whose rows.
 
         Raises:
-            ValueError: A label that is not a number.
+            DataError: A label that is not a number.
         """
         spec = data.spec
         columns = (spec.user_column, spec.item_column)
@@ -62,7 +64,7 @@ class Matrix:
         if spec.label is not None:
             rating = data.label[rows[kept]].astype(np.float32)
             if not np.isfinite(rating).all():
-                raise ValueError(
+                raise DataError(
                     f"{int(np.sum(~np.isfinite(rating)))} of {len(rating)} values of "
                     f"'{spec.label}' in {data.name} are not numbers: leave those "
                     "events out with data.take(...)."

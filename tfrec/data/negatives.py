@@ -9,6 +9,7 @@ from tfrec.columns import Categorical
 from tfrec.data.alias import AliasTable
 from tfrec.data.key_set import KeySet
 from tfrec.data.pipeline import Source, taken_so_far, training_counts
+from tfrec.errors import ConfigError, DataError
 
 MAX_ROUNDS = 100
 
@@ -39,7 +40,7 @@ class NegativeSampler:
         known: np.ndarray | None = None,
     ) -> None:
         if size <= first:
-            raise ValueError(
+            raise ConfigError(
                 "negatives need an item vocabulary, and the item column has none: give "
                 "it a vocabulary instead of hash_bins."
             )
@@ -47,12 +48,12 @@ class NegativeSampler:
         self.table: AliasTable | None = None
         if alpha is not None:
             if counts is None:
-                raise ValueError(f"alpha={alpha} needs the items' counts.")
+                raise ConfigError(f"alpha={alpha} needs the items' counts.")
             occurring = counts[first:].astype(np.float64)
             weights = np.zeros_like(occurring)
             np.power(occurring, alpha, where=occurring > 0, out=weights)
             if not weights.any():
-                raise ValueError(
+                raise DataError(
                     f"alpha={alpha} has nothing to draw: no item of the vocabulary "
                     "occurs in the events; check their item ids."
                 )
@@ -64,7 +65,7 @@ class NegativeSampler:
         if known is not None and len(known):
             _, taken = np.unique(known // size, return_counts=True)
             if taken.max() >= size - first:
-                raise ValueError(
+                raise DataError(
                     f"a user has taken all {size - first} items, so no negative is "
                     "left for that user: leave the user out of known."
                 )

@@ -20,6 +20,7 @@ from tfrec.data.pipeline import (
     side_tables,
 )
 from tfrec.data.views import View
+from tfrec.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class OneCategory(View):
     ) -> tf.data.Dataset:
         """See :meth:`View.batches`."""
         if not isinstance(source, Interactions):
-            raise ValueError(
+            raise ConfigError(
                 "batches of one category need events in memory: load them."
             )
         check_events(source)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfrec.data.histories import histories
 from tfrec.data.interactions import Interactions, index_key
 from tfrec.data.persons import PERSON, Persons
+from tfrec.errors import DataError
 
 if TYPE_CHECKING:
     from tfrec.data.timeline import Timeline
@@ -161,14 +162,14 @@ def row_reader(
             the user's history at the event.
 
     Raises:
-        ValueError: The events lack one of the columns.
+        DataError: The events lack one of the columns.
     """
     spec = source.spec
     stored = {PERSON: tf.constant(source.person)} if PERSON in names else {}
     names = tuple(name for name in names if name != PERSON)
     for name in names:
         if name not in source.columns and getattr(spec[name], "of", None) != spec.item:
-            raise ValueError(
+            raise DataError(
                 f"{source.name} has no values for column '{name}': load it, or drop it "
                 "with spec.select(...)."
             )
@@ -252,20 +253,20 @@ def side_tables(source: Source, names: tuple[str, ...]) -> Callable[[Tensors], T
 def check_events(source: Source) -> None:
     """Raises ValueError when there is no event."""
     if not len(source):
-        raise ValueError("there are no events to learn from: check the file and split.")
+        raise DataError("there are no events to learn from: check the file and split.")
 
 
 def check_finite(source: Source) -> None:
     """Refuses labels in memory that are no numbers; ``prepare`` refuses those on disk.
 
     Raises:
-        ValueError: A label is NaN or infinite.
+        DataError: A label is NaN or infinite.
     """
     if not isinstance(source, Interactions) or source.spec.label not in source.columns:
         return
     wrong = np.flatnonzero(~np.isfinite(source.label))
     if len(wrong):
-        raise ValueError(
+        raise DataError(
             f"{len(wrong)} of {len(source)} values of '{source.spec.label}' in "
             f"{source.name} are no numbers, the first in row {wrong[0]} "
             f"({source.label[wrong[0]]:g}): leave those events out with "
@@ -297,7 +298,7 @@ def check_labels(source: Source, binary: bool) -> None:
         binary: Whether the target says only whether the label is positive.
 
     Raises:
-        ValueError: A label is no number, or the target is binary, labels are more than
+        DataError: A label is no number, or the target is binary, labels are more than
             yes and no, and no rule says which are positive, or by the rule all in
             memory are.
     """
@@ -309,14 +310,14 @@ def check_labels(source: Source, binary: bool) -> None:
     other = values[~np.isin(values, YES_NO)]
     if len(other) and spec.min_label is not None:
         if isinstance(source, Interactions) and spec.positive(values).all():
-            raise ValueError(
+            raise DataError(
                 f"label '{spec.label}' is {spec.min_label:g} or more in every event, "
                 "and log loss has nothing to tell apart: set a higher min_label "
                 "(--min-label), or negatives=4 to learn from events against drawn "
                 "items."
             )
     elif len(other):
-        raise ValueError(
+        raise DataError(
             f"label '{spec.label}' has the value {other[0]:g} and log loss takes yes "
             "and no: say with min_label (--min-label) which labels are positive, or "
             "set negatives=4 to learn from events against drawn items."

@@ -28,6 +28,7 @@ from tfrec.data.separators import SeparatorCheck
 from tfrec.data.side_rows import SideRows, side_rows
 from tfrec.data.tfrecord import PARTS, SCHEMA
 from tfrec.data.writers import OrderedShards, Shards, ShuffledShards
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec
 
 __all__ = ["Description", "Prepared", "describe", "prepare"]
@@ -163,7 +164,7 @@ def prepare(
         (beside / "meta.json").write_text(json.dumps(meta, indent=1), "utf8")
         _move(beside, out_dir)
     except OSError as error:
-        raise ValueError(
+        raise ConfigError(
             f"writing to {out_dir} failed ({error.strerror or error}) and nothing was "
             "kept: free some space or choose another directory."
         ) from error
@@ -212,12 +213,12 @@ def _check_target(out_dir: Path, overwrite: bool) -> None:
         return
     prepared = (out_dir / "meta.json").is_file()
     if not out_dir.is_dir() or (any(out_dir.iterdir()) and not prepared):
-        raise ValueError(
+        raise ConfigError(
             f"{out_dir} exists and holds something other than prepared data: choose "
             "another directory."
         )
     if prepared and not overwrite:
-        raise ValueError(
+        raise ConfigError(
             f"{out_dir} holds prepared data already: pass overwrite=True to replace "
             "them, or choose another directory."
         )

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrec.data.interactions import Interactions
 from tfrec.data.pipeline import Reader, Source, Tensors, memory_reader, row_reader
 from tfrec.data.views import Attach, Expand, Pairs
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec
 
 
@@ -36,7 +37,7 @@ class Ratings(Pairs):
         if not self.timed:
             return names
         if spec.timestamp is None:
-            raise ValueError(
+            raise ConfigError(
                 "the events have no time to learn from: name the timestamp column in "
                 "the spec."
             )

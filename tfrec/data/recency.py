@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrec.data.interactions import Interactions
 from tfrec.data.timeline import SECOND
+from tfrec.errors import DataError
 from tfrec.features import Numeric
 
 SINCE, COUNT = "seconds_since_last", "previous_events"
@@ -31,11 +32,11 @@ def with_recency(data: Interactions, fit: np.ndarray | None = None) -> Interacti
         ``previous_events``.
 
     Raises:
-        ValueError: There is no timestamp.
+        DataError: There is no timestamp.
     """
     time = data.timestamp
     if time is None:
-        raise ValueError(
+        raise DataError(
             f"{data.name} has no timestamp, and recency is a matter of time: name the "
             "column of event times."
         )

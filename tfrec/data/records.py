@@ -13,7 +13,7 @@ import numpy as np
 from tfrec.columns import PADDING
 from tfrec.data.persons import PERSON, Persons, UnknownUsers, first_own, id_fingerprints
 from tfrec.data.timeline import SECOND, Timeline
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Records:
             block: int, shuffle: bool, seed: tf.Tensor, per_user: int | None
         ) -> tf.data.Dataset:
             if per_user is not None:
-                raise ValueError(
+                raise ConfigError(
                     "a fixed number of examples per user needs the events in memory."
                 )
             if not shuffle:
@@ -188,7 +188,7 @@ class Records:
         names = tuple(name for name in names if name != FINGERPRINT)
         for name in names:
             if name not in self.stored:
-                raise ValueError(
+                raise DataError(
                     f"the records in {self.directory} hold no '{name}'; "
                     f"{did_you_mean(name, self.stored)}"
                 )
@@ -215,7 +215,7 @@ class Records:
         """Whole columns in memory, in file order, times in microseconds.
 
         Raises:
-            ValueError: A shard is damaged, or the records lack a column.
+            DataError: A shard is damaged, or the records lack a column.
         """
         import tensorflow as tf
 
@@ -223,7 +223,7 @@ class Records:
         try:
             blocks = list(read.as_numpy_iterator())
         except tf.errors.DataLossError as error:
-            raise ValueError(
+            raise DataError(
                 f"a shard among {self.files[0]} ... is truncated or damaged: prepare "
                 "the data again."
             ) from error
@@ -267,10 +267,10 @@ class Records:
         """``(n,)`` float32 labels, read whole.
 
         Raises:
-            ValueError: The spec names no label.
+            DataError: The spec names no label.
         """
         if self.spec.label is None:
-            raise ValueError(f"{self.name} has no label; name one when preparing.")
+            raise DataError(f"{self.name} has no label; name one when preparing.")
         return self.columns((self.spec.label,))[self.spec.label]
 
     @cached_property

@@ -11,6 +11,7 @@ from tfrec.data.interactions import Interactions
 from tfrec.data.matrix import Matrix, Side
 from tfrec.data.pipeline import Source, Tensors, check_events, finish, seeded_epochs
 from tfrec.data.views import View
+from tfrec.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,11 @@ class Rows(View):
                 is out of range or no number.
         """
         if not isinstance(source, Interactions):
-            raise ValueError(f"{self.of} rows need the events in memory: load them.")
+            raise ConfigError(f"{self.of} rows need the events in memory: load them.")
         check_events(source)
         matrix = Matrix.of(source, self.of)
         if not len(matrix.other):
-            raise ValueError(
+            raise DataError(
                 f"{source.name} has no event of a known user and a known item: build "
                 "its spec with the ids of these events."
             )
@@ -102,7 +103,7 @@ class Rows(View):
         high = np.inf if self.high is None else self.high
         outside = matrix.rating[(matrix.rating < low) | (matrix.rating > high)]
         if len(outside):
-            raise ValueError(
+            raise DataError(
                 f"{len(outside)} values of '{source.spec.label}' in {source.name}, "
                 f"such as {outside[0]:g}, are not between {low:g} and {high:g}, the "
                 "range that the model knows: correct them, or adapt a new model to "
@@ -112,7 +113,7 @@ class Rows(View):
             units = np.array(self.labels, np.float32)
             other = np.setdiff1d(matrix.rating, units)
             if len(other):
-                raise ValueError(
+                raise DataError(
                     f"'{source.spec.label}' in {source.name} has the value "
                     f"{other[0]:g}, which is none of the {len(units)} that the model "
                     "has units for: round the labels, or adapt a new model to these "

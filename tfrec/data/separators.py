@@ -24,6 +24,7 @@ from tfrec.columns import Categorical, Sequence
 from tfrec.data.convert import Converter
 from tfrec.data.mapping import Declared
 from tfrec.data.values import SEPARATORS, foreign, mixed_separators
+from tfrec.errors import DataError
 from tfrec.features import FeatureSpec
 
 MOST = 10_000
@@ -77,7 +78,7 @@ class SeparatorCheck:
         """Judges.
 
         Raises:
-            ValueError: Names the line, the id and both separators.
+            DataError: Names the line, the id and both separators.
         """
         for name, suspects in self._suspects.items():
             table = spec.table(name)
@@ -95,7 +96,7 @@ class SeparatorCheck:
                 if not (integers or (slip and known)):
                     continue
                 problem = mixed_separators(suspect.value, self._separator)
-                raise ValueError(
+                raise DataError(
                     f"{self._converter.file.path} "
                     f"{self._converter.place(suspect.row)}, column "
                     f"'{self._sources[name]}': {problem}."

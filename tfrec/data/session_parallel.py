@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec.data.interactions import Interactions
 from tfrec.data.pipeline import Source, Tensors, check_events, finish, seeded_epochs
 from tfrec.data.views import View
+from tfrec.errors import ConfigError, DataError
 
 NEXT, FRESH = "next/index", "fresh"
 
@@ -48,18 +49,18 @@ class SessionParallel(View):
         """See :meth:`View.batches`; ``columns`` other than the item are not read."""
         check_events(source)
         if not isinstance(source, Interactions):
-            raise ValueError(
+            raise ConfigError(
                 "sessions need the events of each user side by side, and those on disk "
                 "are in any order: load them into memory."
             )
         if not source.ordered:
-            raise ValueError(
+            raise DataError(
                 f"the events of {source.name} have no order, and what follows what is "
                 "all there is to learn from sessions: take events with times."
             )
         flat, begin, end = flat_sessions(source)
         if not len(begin):
-            raise ValueError(
+            raise DataError(
                 f"{source.name} has no user with two events of known items, so nothing "
                 "follows anything: sessions need two."
             )

@@ -11,6 +11,7 @@ import numpy as np
 from tfrec.columns import Categorical
 from tfrec.data.persons import Persons
 from tfrec.data.timeline import SECOND
+from tfrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -84,16 +85,16 @@ def sessions(data: Interactions, gap: int) -> Interactions:
             split.
     """
     if data.timestamp is None:
-        raise ValueError(
+        raise DataError(
             f"{data.name} has no timestamp, and pauses are a matter of time: name the "
             "column of event times."
         )
     if gap <= 0:
-        raise ValueError(f"gap={gap} seconds must be more than 0.")
+        raise ConfigError(f"gap={gap} seconds must be more than 0.")
     if SESSION in data.spec:
-        raise ValueError(f"{data.name} has a column '{SESSION}' already: drop it.")
+        raise ConfigError(f"{data.name} has a column '{SESSION}' already: drop it.")
     if data.past is not None or data.train is not None:
-        raise ValueError(
+        raise ConfigError(
             f"{data.name} is part of a split, whose sessions other parts would not "
             "know: make sessions first, then split."
         )
@@ -144,11 +145,11 @@ def with_prefixes(data: Interactions) -> Interactions:
         data: Events whose spec declares a history.
 
     Raises:
-        ValueError: The spec declares no history.
+        ConfigError: The spec declares no history.
     """
     history = data.spec.history
     if history is None:
-        raise ValueError(
+        raise ConfigError(
             f"{data.name} has no column for what came before: declare "
             f"Sequence('history', of='{data.spec.item}') in the spec."
         )

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tfrec.errors import ConfigError, DataError
+
 TRAIN, VALID, TEST = 0, 1, 2
 BINS = 65_536
 
@@ -64,10 +66,10 @@ def held_out(rows: int, valid: float, test: float) -> tuple[int, int]:
     """First rows of validation and of the test when rows are in order.
 
     Raises:
-        ValueError: Shares that are negative or leave nothing to train on.
+        ConfigError: Shares that are negative or leave nothing to train on.
     """
     if valid < 0 or test < 0 or valid + test >= 1:
-        raise ValueError(
+        raise ConfigError(
             f"shares valid={valid:g} and test={test:g} must not be negative and must "
             "sum to less than 1."
         )
@@ -143,7 +145,7 @@ def check_parts(sizes: np.ndarray, valid: float, test: float, how: str) -> None:
     """Refuses a split one of whose wanted parts is empty.
 
     Raises:
-        ValueError: Names the parts and what to do.
+        DataError: Names the parts and what to do.
     """
     wanted = {"train": (sizes[0], 1), "valid": (sizes[1], valid)}
     wanted["test"] = (sizes[2], test)
@@ -154,4 +156,4 @@ def check_parts(sizes: np.ndarray, valid: float, test: float, how: str) -> None:
             "leave_last_out": "no user has three events; use split 'temporal'",
             "random": "there are too few events; ask for larger shares",
         }[how]
-        raise ValueError(f"split '{how}' leaves {' and '.join(empty)} empty: {cure}.")
+        raise DataError(f"split '{how}' leaves {' and '.join(empty)} empty: {cure}.")

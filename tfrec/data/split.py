@@ -18,7 +18,7 @@ from tfrec.data.sides import (
     sides_by_cuts,
     temporal_sides,
 )
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -45,10 +45,10 @@ def check_name(how: str) -> None:
     """Refuses a name that is no split.
 
     Raises:
-        ValueError: Unknown name.
+        ConfigError: Unknown name.
     """
     if how not in NAMES:
-        raise ValueError(f"split '{how}' is unknown; {did_you_mean(how, NAMES)}")
+        raise ConfigError(f"split '{how}' is unknown; {did_you_mean(how, NAMES)}")
 
 
 def temporal(events: Interactions, valid: float = 0.1, test: float = 0.1) -> Rows:
@@ -124,7 +124,7 @@ def random(
 def _times(events: Interactions, how: str) -> np.ndarray:
     times = events.timestamp
     if times is None:
-        raise ValueError(
+        raise DataError(
             f"split '{how}' needs event times and {events.name} has none: name the "
             "timestamp column, or use split 'random'."
         )

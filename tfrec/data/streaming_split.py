@@ -26,6 +26,7 @@ from tfrec.data.sides import (
 )
 from tfrec.data.split import NAMES, check_name
 from tfrec.data.statistics import TimeCounts
+from tfrec.errors import ConfigError, DataError
 
 
 class Splitter(ABC):
@@ -69,14 +70,14 @@ def make(how: str, mapping: Mapping, user: str, **options: Any) -> Splitter:
     for option in options:
         if option not in accepted:
             others = [n for n in NAMES if n != how]
-            raise ValueError(
+            raise ConfigError(
                 f"split '{how}' takes no '{option}': drop it, or use split "
                 f"{' or '.join(others)}."
             )
     if how == "random":
         return Random(user, **options)
     if mapping.timestamp is None:
-        raise ValueError(
+        raise DataError(
             f"split '{how}' needs event times: name the timestamp column, or use split "
             "'random'."
         )

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrec.data.interactions import Interactions
 from tfrec.data.pipeline import Source, check_events, finish
 from tfrec.data.views import View
+from tfrec.errors import ConfigError, DataError
 
 FRESH, FIRST = "fresh", "first"
 
@@ -52,7 +53,7 @@ class TBatches(View):
         """
         check_events(source)
         if not isinstance(source, Interactions) or source.timestamp is None:
-            raise ValueError(
+            raise ConfigError(
                 "what follows what is told by time, of all events together: load them "
                 "into memory, with a timestamp."
             )
@@ -79,11 +80,11 @@ def arranged(
         batches begin, ``(batches + 1,)``, with the end of the last.
 
     Raises:
-        ValueError: There are no such events.
+        DataError: There are no such events.
     """
     spec, rows = source.spec, in_time(source)
     if not len(rows):
-        raise ValueError(
+        raise DataError(
             f"{source.name} has no event of a known user and a known item: load it "
             "with the spec of its vocabularies."
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfrec.data.records import BUFFER, Records
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def open(
     """
     directory = Path(directory)
     if part not in PARTS:
-        raise ValueError(f"part '{part}' is unknown; {did_you_mean(part, PARTS)}")
+        raise ConfigError(f"part '{part}' is unknown; {did_you_mean(part, PARTS)}")
     meta = read_meta(directory)
     spec = FeatureSpec.from_json((directory / "spec.json").read_text("utf8"))
     if min_label is not None:
@@ -95,7 +95,7 @@ def _whole(directory: Path, shard: dict[str, Any]) -> str:
     size = path.stat().st_size if path.is_file() else None
     if size != shard["bytes"]:
         found = "is missing" if size is None else f"has {size}"
-        raise ValueError(
+        raise DataError(
             f"{path} {found} instead of {shard['bytes']} bytes, so it was cut off "
             "or changed: prepare the data again."
         )
@@ -106,20 +106,20 @@ def read_meta(directory: Path) -> dict[str, Any]:
     """Reads ``meta.json``.
 
     Raises:
-        ValueError: No prepared directory, or one of another schema.
+        DataError: No prepared directory, or one of another schema.
     """
     path = directory / "meta.json"
     if not path.is_file():
-        raise ValueError(
+        raise DataError(
             f"{directory} holds no prepared data (no meta.json): prepare a file there "
             "first, with tfrec.data.prepare or 'tfrec data prepare'."
         )
     try:
         meta = json.loads(path.read_text("utf8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): prepare again.") from error
+        raise DataError(f"{path} is damaged ({error}): prepare again.") from error
     if meta.get("schema") != SCHEMA:
-        raise ValueError(
+        raise DataError(
             f"{path} is of schema {meta.get('schema')} and this version of tfrec reads "
             f"{SCHEMA}: prepare the data again."
         )
@@ -209,7 +209,7 @@ def verify(directory: str | Path) -> int:
         The number of records.
 
     Raises:
-        ValueError: Names the shard that is truncated or damaged.
+        DataError: Names the shard that is truncated or damaged.
     """
     import tensorflow as tf
 
@@ -220,7 +220,7 @@ def verify(directory: str | Path) -> int:
                 for block in tf.data.TFRecordDataset(file, None, BUFFER).batch(4096):
                     total += len(block)
             except tf.errors.DataLossError as error:
-                raise ValueError(
+                raise DataError(
                     f"{file} is truncated or damaged: prepare the data again."
                 ) from error
     return total

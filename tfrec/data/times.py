@@ -23,6 +23,7 @@ from tfrec.data.values import (
     strings,
     whole,
 )
+from tfrec.errors import ConfigError
 
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 YEAR_1980 = 315_532_800 * SECOND
@@ -43,13 +44,13 @@ def check_format(form: str) -> None:
     """Refuses a time format that cannot be read.
 
     Raises:
-        ValueError: No directive, or one of fractions or zones.
+        ConfigError: No directive, or one of fractions or zones.
     """
     found = re.findall("%(.?)", form)
     wrong = [letter for letter in found if letter not in {*DIRECTIVES}]
     if wrong or not found:
         what = f"has %{wrong[0]}" if wrong else "names no part of a time"
-        raise ValueError(
+        raise ConfigError(
             f"time_format '{form}' {what}: use %Y, %m, %d, %H, %M and %S, for example "
             "'%d.%m.%Y %H:%M', or write fractions and zones as ISO 8601."
         )

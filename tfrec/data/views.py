@@ -28,7 +28,7 @@ from tfrec.data.pipeline import (
     seeded_epochs,
     side_tables,
 )
-from tfrec.errors import listed
+from tfrec.errors import ConfigError, DataError, listed
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class View(ABC):
         """The events that the view learns from.
 
         Raises:
-            ValueError: It learns from positive events, and there are none.
+            DataError: It learns from positive events, and there are none.
         """
         if self.of_labels:
             return source
         found = cast(Events, source.positives)
         if len(source) and not len(found):
-            raise ValueError(
+            raise DataError(
                 f"none of the {len(source)} events of {source.name} is positive "
                 f"({source.spec.rule}), so there is nothing to learn: set a lower "
                 "min_label (--min-label)."
@@ -182,7 +182,7 @@ def _say_left_out(source: Source, people: np.ndarray) -> int:
     """Warns of people who have taken every item; returns how many events are theirs.
 
     Raises:
-        ValueError: All events are.
+        DataError: All events are.
     """
     lengths = np.diff(source.timeline.start)
     events = int(lengths[people[people < len(lengths)]].sum())
@@ -192,7 +192,7 @@ def _say_left_out(source: Source, people: np.ndarray) -> int:
         "so that none is left to draw as a negative"
     )
     if events == len(source):
-        raise ValueError(f"{said}, and there is no event of another user: add some.")
+        raise DataError(f"{said}, and there is no event of another user: add some.")
     if events:
         warnings.warn(f"{said}: {events} events are left out.", stacklevel=5)
     return events
@@ -246,7 +246,7 @@ class Pairs(EventView):
         if self.negatives:
             return (PERSON,) if self.avoid_known else ()
         if spec.label is None:
-            raise ValueError(
+            raise ConfigError(
                 "the events have no label to learn: name one in the spec, or use a "
                 "ranking objective with negatives."
             )
@@ -348,7 +348,7 @@ class Positives(EventView):
         if self.per_user is None:
             return len(source)
         if not isinstance(source, Interactions):
-            raise ValueError(
+            raise ConfigError(
                 "a fixed number of examples per user needs the events in memory: load "
                 "them, or set per_user=None."
             )
@@ -359,7 +359,7 @@ class Positives(EventView):
         spec, latest = source.spec, 0
         if self.example_age:
             if not isinstance(source, Interactions) or source.seconds is None:
-                raise ValueError(
+                raise ConfigError(
                     "example age needs events in memory with a timestamp: name the "
                     "timestamp column, or switch example_age off."
                 )

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfrec.errors import ConfigError, DataError
+
 INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 PADDING_ID = -1
 
@@ -121,13 +123,13 @@ class Counter:
         """
         table = self._merge()
         if not len(table):
-            raise ValueError("every value is missing: drop the column.")
+            raise DataError("every value is missing: drop the column.")
         if dtype == "int64":
             values = table["value"].cast(pa.int64())
             table = table.set_column(0, "value", values)
         table = table.filter(pc.greater_equal(table["count"], min_count))
         if not len(table):
-            raise ValueError(f"no value occurs min_count={min_count} times: lower it.")
+            raise ConfigError(f"no value occurs min_count={min_count} times: lower it.")
         order = [("count", "descending"), ("value", "ascending")]
         kept = table.sort_by(order).slice(0, max_size)
         return tuple(kept.sort_by("value")["value"].to_pylist())

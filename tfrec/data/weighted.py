@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec.data.pipeline import YES_NO, Source, Tensors, keyed, labels_of
 from tfrec.data.views import Attach, Expand, Pairs
+from tfrec.errors import ConfigError, DataError
 from tfrec.features import FeatureSpec
 
 
@@ -31,7 +32,7 @@ class WeightedPairs(Pairs):
     def extra_columns(self, spec: FeatureSpec) -> tuple[str, ...]:
         """The label."""
         if spec.label is None:
-            raise ValueError(
+            raise ConfigError(
                 "the events have no label to weigh them by: name the column of the "
                 "amount (watch time, price, stars) in the spec."
             )
@@ -63,7 +64,7 @@ class WeightedPairs(Pairs):
 def _check_amounts(source: Source) -> None:
     values = labels_of(source)
     if len(values) and not (values.min() >= 0 or np.isin(values, YES_NO).all()):
-        raise ValueError(
+        raise DataError(
             f"label '{source.spec.label}' has the value {values.min():g} and a weight "
             "cannot be negative or missing: clean the column, or take another."
         )

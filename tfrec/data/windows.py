@@ -18,6 +18,7 @@ from tfrec.data.pipeline import (
     training_counts,
 )
 from tfrec.data.views import View
+from tfrec.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Windows(View):
             Koenigstein 2016, section 3).
 
     Raises:
-        ValueError: A window below 1, or a subsampling threshold below 0.
+        ConfigError: A window below 1, or a subsampling threshold below 0.
     """
 
     window: int = 5
@@ -53,11 +54,11 @@ class Windows(View):
 
     def __post_init__(self) -> None:
         if self.window < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"window={self.window} must be 1 or more: a centre needs a neighbour."
             )
         if self.subsample < 0:
-            raise ValueError(
+            raise ConfigError(
                 f"subsample={self.subsample} must be 0 (keep all events) or more."
             )
 
@@ -72,7 +73,7 @@ class Windows(View):
         """See :meth:`View.batches`; ``columns`` other than the ids are not read."""
         check_events(source)
         if not isinstance(source, Interactions):
-            raise ValueError(
+            raise ConfigError(
                 "windows need the events of each user side by side, and those on disk "
                 "are in any order: load them into memory."
             )

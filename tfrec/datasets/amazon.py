@@ -12,6 +12,7 @@ from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
 from tfrec.datasets.sources.folder import found
 from tfrec.datasets.sources.sequences import contents, sequences
+from tfrec.errors import DataError
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _attributes(path: Path) -> dict[str, list[str]]:
         table = json.loads(contents(path))
         return {item: [str(int(v)) for v in values] for item, values in table.items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise DataError(
             f"{path} is not a JSON object of items and lists of numbers ({error}): "
             "fetch it again."
         ) from error

@@ -11,6 +11,7 @@ from tfrec.columns import Categorical, Text
 from tfrec.datasets.registry import register
 from tfrec.datasets.sources.folder import found
 from tfrec.datasets.sources.sequences import contents
+from tfrec.errors import ConfigError, DataError
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def citeulike_t(
     from tfrec.data.interactions import Interactions
 
     if p not in (1, 10):
-        raise ValueError(f"citeulike-t has splits of p=1 and p=10, not {p}: pass one.")
+        raise ConfigError(f"citeulike-t has splits of p=1 and p=10, not {p}: pass one.")
     vocabulary = contents(_found(data_dir, "vocabulary.dat")).decode("utf8").split("\n")
     path = _found(data_dir, "mult.dat")
     length, word, count = _counted(path, COUNTED)
     if len(word) and word.max() >= len(vocabulary):
-        raise ValueError(
+        raise DataError(
             f"{path} has word {word.max()} and the vocabulary holds "
             f"{len(vocabulary)}: fetch both files again."
         )
@@ -87,7 +88,7 @@ def citeulike_t(
         path = _found(data_dir, name)
         each, item, _ = _counted(path, NUMBER)
         if len(item) and item.max() >= len(length):
-            raise ValueError(
+            raise DataError(
                 f"{path} has article {item.max()} and mult.dat holds {len(length)}: "
                 "fetch both files again."
             )
@@ -139,7 +140,7 @@ def _counted(path: Path, pattern: str) -> tuple[np.ndarray, np.ndarray, np.ndarr
         entry has none).
 
     Raises:
-        ValueError: A line of another form.
+        DataError: A line of another form.
     """
     import numpy as np
     import pyarrow as pa
@@ -164,7 +165,7 @@ def _counted(path: Path, pattern: str) -> tuple[np.ndarray, np.ndarray, np.ndarr
     )
     if wrong.any():
         line = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
+        raise DataError(
             f"{path} line {line + 1} is not a number of entries and so many entries: "
             f"'{lines[line].as_py()[:60]}'; fetch the file again."
         )

@@ -10,6 +10,7 @@ from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
 from tfrec.datasets.sources.folder import found
 from tfrec.datasets.sources.sequences import contents, sequences
+from tfrec.errors import DataError
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def food_kitchen(data_dir: Path | None = None, history: int = 30) -> Interaction
         ``domain``, ``food`` or ``kitchen``.
 
     Raises:
-        ValueError: A file is missing, damaged, or not of this form, or an item has no
+        DataError: A file is missing, damaged, or not of this form, or an item has no
             domain.
     """
     import numpy as np
@@ -58,7 +59,7 @@ def food_kitchen(data_dir: Path | None = None, history: int = 30) -> Interaction
     place = np.searchsorted(known, items)
     lost = known[np.minimum(place, len(known) - 1)] != items
     if lost.any():
-        raise ValueError(
+        raise DataError(
             f"item {items[lost][0]} of {EVENTS} has no domain in {DOMAINS}: fetch both "
             "files again."
         )
@@ -95,12 +96,12 @@ def _domains(path: Path) -> tuple[np.ndarray, np.ndarray]:
     for number, line in enumerate(filter(None, lines), start=2):
         item, _, domain = line.strip().partition("\t")
         if head.strip() != "item_id\tdomain" or domain not in ("0", "1"):
-            raise ValueError(
+            raise DataError(
                 f"{path} line {number} is not an item, a tab, and 0 or 1 below a line "
                 f"'item_id', tab, 'domain': '{line[:60]}'; fetch the file again."
             )
         if not item.isdecimal() or len(item) > 18:
-            raise ValueError(
+            raise DataError(
                 f"{path} line {number} has item '{item[:60]}', which is no number: "
                 "fetch the file again."
             )

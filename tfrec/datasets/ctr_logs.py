@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tfrec.columns import Categorical, Column, Numeric
 from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,7 +201,7 @@ def _categories(
     """Categories by name, hashed; that of the item is learned."""
     for role, name in (("user", user), ("item", item)):
         if name not in names:
-            raise ValueError(
+            raise ConfigError(
                 f"{role}='{name}' is no categorical column of the log; "
                 f"{did_you_mean(name, names)}"
             )
@@ -221,7 +221,7 @@ def _seconds(file: TableFile, hours: pa.Array, place: np.ndarray) -> np.ndarray:
             moment = datetime.strptime(text, "%y%m%d%H")
         except ValueError:
             row = int(np.flatnonzero(place == index)[0])
-            raise ValueError(
+            raise DataError(
                 f"{file.path} {file.place(row)}, column '{HOUR}': '{text}' is no hour "
                 "YYMMDDHH: mend the line."
             ) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfrec.columns import Categorical
 from tfrec.datasets.registry import register
+from tfrec.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,7 +107,7 @@ def _check_fields(file: TableFile) -> None:
     """Refuses lines of another number of fields; the reader holds them to the first."""
     count = len(file.names()) - 1
     if count != len(FIELDS) or file.names()[1] != "field_0":
-        raise ValueError(
+        raise DataError(
             f"{file.path} does not have the {len(FIELDS)} fields of Frappe on every "
             "line: fetch it again."
         )
@@ -120,7 +121,7 @@ def _clicks(file: TableFile, labels: pa.ChunkedArray) -> pa.ChunkedArray:
     known = pc.is_in(labels, pa.array([-1, 0, 1], labels.type))
     wrong = pc.index(known, pa.scalar(False)).as_py()
     if wrong >= 0:
-        raise ValueError(
+        raise DataError(
             f"{file.path} {file.place(wrong)} has label {labels[wrong].as_py():g}, not "
             "-1 or 1: fetch it again."
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tfrec.columns import Categorical
 from tfrec.datasets.registry import load, register
 from tfrec.datasets.sources.folder import found
+from tfrec.errors import DataError
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def lastfm(data_dir: Path | None = None, seed: int = 0) -> KnowledgeSplit:
         A :class:`KnowledgeSplit`. Ids are those of the files, as strings.
 
     Raises:
-        ValueError: A file is missing, damaged, or not of this form.
+        DataError: A file is missing, damaged, or not of this form.
     """
     import numpy as np
 
@@ -67,7 +68,7 @@ def lastfm(data_dir: Path | None = None, seed: int = 0) -> KnowledgeSplit:
     path = found(folder, data_dir, (f"{folder}/{PLAYS}",), SOURCE.format("KGCN"))
     words, codes = tab_separated(path, 3, "user, artist and weight with tabs between")
     if [words[code] for code in codes[0]] != HEADER:
-        raise ValueError(
+        raise DataError(
             f"{path} line 1 is not {', '.join(HEADER)}: fetch the file again."
         )
     ids = np.array(words, object)[codes[1:, :2]]

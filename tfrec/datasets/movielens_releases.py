@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfrec.datasets.registry import prepared_directory, register
+from tfrec.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -179,7 +180,7 @@ def _provide_archive(release: str, directory: Path, data_dir: Path | None) -> No
             archives.seed_download(place / archive, url, directory, "movielens")
             return
     if not archives.reachable(url):
-        raise ValueError(
+        raise DataError(
             f"movielens/{release} needs {archive} and {url} cannot be reached: put "
             f"{archive} into {data_dir or directory} and try again."
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tfrec.columns import Categorical, Sequence
 from tfrec.data.timeline import SECOND
 from tfrec.datasets.registry import register
+from tfrec.errors import ConfigError, DataError
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def ncf(data_dir: Path | None = None, history: int = 50) -> NCFSplit:
     from tfrec.data.interactions import Interactions
 
     if data_dir is None:
-        raise ValueError(
+        raise ConfigError(
             "movielens/ncf is read from the folder 'ncf' of a data directory: pass "
             "data_dir, or set TFREC_DATA_DIR."
         )
@@ -131,7 +132,7 @@ def _check(
 ) -> None:
     """Refuses negatives of other events, or numbers that are no item."""
     if len(pairs) != len(test["user_id"]):
-        raise ValueError(
+        raise DataError(
             f"{folder / NEGATIVES} has {len(pairs)} lines and {TEST} has "
             f"{len(test['user_id'])}: fetch both files again."
         )
@@ -139,13 +140,13 @@ def _check(
         zip(pairs.tolist(), test["user_id"], test["movie_id"], strict=True), 1
     ):
         if pair != f"({user},{item})":
-            raise ValueError(
+            raise DataError(
                 f"{folder / NEGATIVES} line {row} is for {pair} and {TEST} has "
                 f"({user},{item}) there: fetch both files again."
             )
     last = max(numbers.max(), train["movie_id"].max(), test["movie_id"].max())
     if last >= items:
-        raise ValueError(
+        raise DataError(
             f"the split in {folder} names item {last} and {ITEMS} has {items} items: "
             "fetch the files again."
         )
@@ -169,7 +170,7 @@ def _table(
         )
     except (pa.ArrowInvalid, lzma.LZMAError, EOFError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise DataError(
             f"{folder / name} is damaged ({reason}): fetch it again."
         ) from error
     return {n: table[n].to_numpy() for n in table.column_names}
@@ -182,7 +183,7 @@ def _bytes(folder: Path, name: str) -> bytes:
     if packed.is_file():
         with lzma.open(packed) as stream:
             return stream.read()
-    raise ValueError(
+    raise DataError(
         f"movielens/ncf needs {name} (or {packed.name}) in {folder}: take the files of "
         "the neural_collaborative_filtering repository by He et al."
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 
 Loader = Callable[..., Any]
 WRITE_BITS = 0o222
@@ -46,12 +46,12 @@ def register(name: str) -> Callable[[Loader], Loader]:
         interactions.
 
     Raises:
-        ValueError: The name is taken.
+        ConfigError: The name is taken.
     """
 
     def add(loader: Loader) -> Loader:
         if name in _entries and _entries[name].loader.__module__ != loader.__module__:
-            raise ValueError(
+            raise ConfigError(
                 f"data set '{name}' is registered by {_entries[name].loader.__module__}"
                 f" and again by {loader.__module__}: choose another name."
             )
@@ -97,16 +97,16 @@ def load(name: str, data_dir: str | Path | None = None, **options: Any) -> Any:
     """
     known = entries()
     if name not in known:
-        raise ValueError(f"data set '{name}' is unknown; {did_you_mean(name, known)}")
+        raise ConfigError(f"data set '{name}' is unknown; {did_you_mean(name, known)}")
     accepted = list(inspect.signature(known[name].loader).parameters)[1:]
     for option in options:
         if option not in accepted:
             hint = did_you_mean(option, accepted) if accepted else "it has none"
-            raise ValueError(f"data set '{name}' has no option '{option}'; {hint}")
+            raise ConfigError(f"data set '{name}' has no option '{option}'; {hint}")
     given = data_dir or os.environ.get("TFREC_DATA_DIR")
     directory = Path(given).expanduser() if given else None
     if directory is not None and not directory.is_dir():
-        raise ValueError(
+        raise ConfigError(
             f"data directory {directory} does not exist: create it, or set "
             "TFREC_DATA_DIR to another."
         )

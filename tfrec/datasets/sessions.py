@@ -11,6 +11,7 @@ from tfrec.columns import Categorical, Sequence
 from tfrec.datasets.registry import register
 from tfrec.datasets.sources.clicks import clicks, lines
 from tfrec.datasets.sources.folder import found
+from tfrec.errors import DataError
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def rsc15(data_dir: Path | None = None, history: int = 20) -> SessionSplit:
         first of each, with the clicks before each as its ``history``.
 
     Raises:
-        ValueError: A file is missing, damaged, or not of this form.
+        DataError: A file is missing, damaged, or not of this form.
     """
     import numpy as np
 
@@ -118,7 +119,7 @@ def rsc15(data_dir: Path | None = None, history: int = 20) -> SessionSplit:
     )
     shared = np.intersect1d(parts[0][0], parts[1][0])
     if len(shared):
-        raise ValueError(
+        raise DataError(
             f"session {shared[0]} stands in {RSC15[0]} and in {RSC15[1]}: a session "
             "belongs to one of them; fetch both files again."
         )

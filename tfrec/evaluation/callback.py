@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tfrec import keras
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.evaluation.evaluator import Evaluator
 from tfrec.evaluation.protocols import (
     FullRanking,
@@ -79,7 +79,7 @@ class RankingCallback(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if every < 1:
-            raise ValueError(f"every={every} epochs is not possible: use 1 or more.")
+            raise ConfigError(f"every={every} epochs is not possible: use 1 or more.")
         self.evaluator = Evaluator(data, protocol)
         self.every = every
         self.metrics = metrics or _shown(self.evaluator.protocol)
@@ -103,7 +103,7 @@ class RankingCallback(keras.callbacks.Callback):
         known = {name.partition("@")[0] for name in result.metrics}
         for name in self.metrics:
             if name not in known:
-                raise ValueError(
+                raise ConfigError(
                     f"there is no metric '{name}'; {did_you_mean(name, known)}"
                 )
         if logs is not None:

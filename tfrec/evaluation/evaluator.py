@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation import events, full, in_turn, predictions, sampled
 from tfrec.evaluation.pairs import Scorer
 from tfrec.evaluation.protocols import (
@@ -98,7 +99,7 @@ class Evaluator:
             return predictions.ratings(name, data, protocol, scorer)
         if isinstance(protocol, BinaryClassification):
             return predictions.binary(name, data, protocol, scorer)
-        raise ValueError(
+        raise ConfigError(
             f"{protocol!r} is no protocol: use FullRanking, EventRanking, InTurn, "
             "SampledNegatives, RatingPrediction or BinaryClassification."
         )
@@ -121,7 +122,7 @@ class Evaluator:
         for name in (self.data.spec.user, self.data.spec.item):
             ours: Any = self.data.spec[name]
             if name not in model.spec or model.spec[name] != ours:
-                raise ValueError(
+                raise DataError(
                     f"column '{name}' of {type(model).__name__} is not that of "
                     f"{self.data.name}, so its indices mean other ids: build the model "
                     "with this data's spec."

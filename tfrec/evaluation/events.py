@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import index_key
+from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.pairs import unasked
 from tfrec.evaluation.protocols import EventRanking
 from tfrec.evaluation.ranking import SCORE_MEMORY, WORKERS, block_rows
@@ -88,13 +89,13 @@ def evaluate(
     positive, inside = protocol.positive(data), data.item >= data.spec.item_column.first
     rows = np.flatnonzero(positive & inside)
     if not len(rows):
-        raise ValueError(
+        raise DataError(
             f"none of the {len(data)} events of {data.name} is positive and has an "
             "item of the vocabulary: split the data otherwise."
         )
     above, tied = places(data, rows)
     if tied.min() < 0:
-        raise ValueError(
+        raise ConfigError(
             f"{name} gives the items of {int(np.sum(tied < 0))} events no finite "
             "score: has training diverged? Lower the learning rate."
         )

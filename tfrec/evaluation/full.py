@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import metrics
+from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.protocols import FullRanking
 from tfrec.evaluation.ranking import (
     SCORE_MEMORY,
@@ -54,10 +55,10 @@ def past_of(data: Interactions) -> Interactions:
     """What was known before the events.
 
     Raises:
-        ValueError: The data is no part of a split, so nothing says what was known.
+        DataError: The data is no part of a split, so nothing says what was known.
     """
     if data.past is None:
-        raise ValueError(
+        raise DataError(
             f"{data.name} has no past, so nothing says which items a user has seen: "
             "evaluate on the validation or test part of data.split(...)."
         )
@@ -83,7 +84,7 @@ def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
     """Collects the relevant items, those of positive events, of the users to measure.
 
     Raises:
-        ValueError: No past, or no user is left.
+        DataError: No past, or no user is left.
     """
     spec, past = data.spec, past_of(data)
     column, size = spec.item_column, spec.item_column.size
@@ -113,7 +114,7 @@ def truth_of(data: Interactions, protocol: FullRanking) -> Truth:
         distinct = distinct[new]
     if not len(distinct):
         reasons = ", ".join(f"{reason}: {n}" for reason, n in left_out.items() if n)
-        raise ValueError(
+        raise DataError(
             f"none of the {len(data)} events of {data.name} can be measured "
             f"({reasons}): relax the protocol or split the data otherwise."
         )
@@ -138,18 +139,18 @@ def make_ranker(
     A model that searches is asked to, unless the protocol wants all scores.
 
     Raises:
-        ValueError: A cutoff is larger than the catalogue, or there is no catalogue.
+        ConfigError: A cutoff is larger than the catalogue, or there is no catalogue.
     """
     column = model.spec.item_column
     if column.hash_bins is not None:
-        raise ValueError(
+        raise ConfigError(
             f"column '{column.name}' is hashed, so there is no catalogue to rank: give "
             "it a vocabulary."
         )
     items = column.size - column.first
     if model.searches and not protocol.exact:
         if protocol.among is not None:
-            raise ValueError(
+            raise ConfigError(
                 "a search knows no items to rank among: set exact=True to score all."
             )
         return Searcher(model, max(protocol.cutoffs))
@@ -285,7 +286,7 @@ def _check_complete(
     k = ranked.columns.shape[1]
     short = np.sum(ranked.columns >= 0, axis=1) < np.minimum(k, left)
     if short.any():
-        raise ValueError(
+        raise ConfigError(
             f"{name} gives no finite score to items of {int(short.sum())} of "
             f"{len(short)} users: has training diverged? Lower the learning rate."
         )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec.data.t_batches import in_time, runs
 from tfrec.data.timeline import SECOND
+from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.events import Places, event_queries
 from tfrec.evaluation.protocols import InTurn
 from tfrec.evaluation.result import Result, one_relevant, summarise
@@ -36,7 +37,7 @@ def evaluate(
         ValueError: No times, no event of known ids, or scores that are not finite.
     """
     if data.timestamp is None or data.past is None:
-        raise ValueError(
+        raise DataError(
             f"{data.name} has no times, or no past, and events are to be predicted in "
             "turn: take a part of a split of events with a timestamp."
         )
@@ -44,7 +45,7 @@ def evaluate(
     held_out = measured
     measured = held_out & protocol.positive(stream)
     if not measured.any():
-        raise ValueError(
+        raise DataError(
             f"none of the {len(data)} events of {data.name} is positive and of a known "
             "user and item: split the data otherwise."
         )
@@ -69,7 +70,7 @@ def evaluate(
         model.catalogue.arrays = arrays
     above, tied = place[:, measured]
     if tied.min() < 0:
-        raise ValueError(
+        raise ConfigError(
             f"{name} gives items no finite score: has training diverged? Lower the "
             "learning rate."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfrec.errors import ConfigError
 from tfrec.evaluation import plots
 from tfrec.features import Categorical
 
@@ -85,21 +86,21 @@ def map_of_items(
         The path.
 
     Raises:
-        ValueError: The column is no category of items, or there are fewer than three
+        ConfigError: The column is no category of items, or there are fewer than three
             items.
     """
     from tfrec.serving.vectors import item_vectors
 
     column, first = data.spec[category], data.spec.item_column.first
     if not isinstance(column, Categorical) or category not in data.items:
-        raise ValueError(
+        raise ConfigError(
             f"column '{category}' is no category of items: name a categorical column "
             "with side='item'."
         )
     ids, vectors = item_vectors(model)
     drawn = np.argsort(-data.item_counts[first:], kind="stable")[:count]
     if len(drawn) < 3:
-        raise ValueError(f"{len(drawn)} items make no map: give it three or more.")
+        raise ConfigError(f"{len(drawn)} items make no map: give it three or more.")
     flat, share = plane(vectors[drawn])
     values = data.items[category][drawn + first]
     labels = column.raw[values if values.ndim == 1 else values[:, 0]]

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import backend
 from tfrec.data.interactions import index_key
+from tfrec.errors import DataError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -36,7 +37,7 @@ def pair_features(
         items: ``(n,)`` item indices.
 
     Raises:
-        ValueError: The data has no table with one of the item columns.
+        DataError: The data has no table with one of the item columns.
     """
     distinct, place = np.unique(users, return_inverse=True)
     queries = data.queries(distinct, query_columns)
@@ -48,7 +49,7 @@ def pair_features(
         elif name in data.items:
             features[key] = data.items[name][items]
         else:
-            raise ValueError(
+            raise DataError(
                 f"{data.name} has no item table with column '{name}': add it to items, "
                 "or drop the column with spec.select(...)."
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfrec.errors import ConfigError
 from tfrec.evaluation.table import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ def learning_curve(
         The path.
 
     Raises:
-        ValueError: Nothing to draw, or a number of values that fits no epochs.
+        ConfigError: Nothing to draw, or a number of values that fits no epochs.
     """
     series = history if isinstance(history, Mapping) else history.history
     epochs = max((len(values) for values in series.values()), default=0)
     if not epochs:
-        raise ValueError("the history holds no epoch, so there is no curve to draw.")
+        raise ConfigError("the history holds no epoch, so there is no curve to draw.")
     points = {
         name: _places(name, values, epochs, every) for name, values in series.items()
     }
@@ -88,12 +89,12 @@ def recall_over_k(
         The path.
 
     Raises:
-        ValueError: No results, fewer than two cutoffs, or different protocols.
+        ConfigError: No results, fewer than two cutoffs, or different protocols.
     """
     if not results:
-        raise ValueError("there are no results to draw.")
+        raise ConfigError("there are no results to draw.")
     if len({(result.protocol, result.data) for result in results}) > 1:
-        raise ValueError(
+        raise ConfigError(
             "the results are of different data or protocols, so their lines cannot be "
             "compared: draw them apart."
         )
@@ -104,7 +105,7 @@ def recall_over_k(
         names = [n for n in result.metrics if n.partition("@")[0] == metric]
         cutoffs = [int(name.partition("@")[2] or 0) for name in names]
         if len(cutoffs) < 2:
-            raise ValueError(
+            raise ConfigError(
                 f"{result.model} has {len(cutoffs)} cutoffs of {metric}, and a line "
                 "needs two: evaluate with FullRanking(k=(1, 5, 10, 20, 50))."
             )
@@ -148,16 +149,16 @@ def attention(
         The path.
 
     Raises:
-        ValueError: A number of titles that is not that of the weights, or no entry.
+        ConfigError: A number of titles that is not that of the weights, or no entry.
     """
     if len(weights) != len(titles):
-        raise ValueError(
+        raise ConfigError(
             f"there are {len(titles)} titles for {len(weights)} weights: give one "
             "title for each entry, and '' for padding."
         )
     shown = [(t, float(w)) for t, w in zip(titles, weights, strict=True) if t]
     if not shown:
-        raise ValueError("the history holds no entry, so there is nothing to draw.")
+        raise ConfigError("the history holds no entry, so there is nothing to draw.")
     names, values = zip(*shown, strict=True)
     figure = _figure(1)
     figure.set_figheight(max(2.0, 1.2 + 0.28 * len(shown)))
@@ -191,12 +192,12 @@ def trials(rows: Sequence[Mapping[str, Any]], objective: str, path: str | Path) 
         The path.
 
     Raises:
-        ValueError: No trial has a score.
+        ConfigError: No trial has a score.
     """
     ordered = sorted(rows, key=lambda row: row["trial"])
     scored = [row for row in ordered if row["score"] is not None]
     if not scored:
-        raise ValueError("no trial has a score, so there is nothing to draw.")
+        raise ConfigError("no trial has a score, so there is nothing to draw.")
     x = np.array([row["trial"] for row in scored])
     y = np.array([row["score"] for row in scored])
     lower = objective.removeprefix("val_").partition("@")[0] in LOWER_IS_BETTER
@@ -218,7 +219,7 @@ def _places(
     """Epochs from 1 and values, those that are not numbers left out."""
     step = 1 if len(values) == epochs else every
     if len(values) != epochs // step:
-        raise ValueError(
+        raise ConfigError(
             f"{name} has {len(values)} values for {epochs} epochs: pass the number of "
             "epochs between them as every=..."
         )

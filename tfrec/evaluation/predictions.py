@@ -10,6 +10,7 @@ import numpy as np
 
 from tfrec import metrics
 from tfrec.data.pipeline import YES_NO
+from tfrec.errors import DataError
 from tfrec.evaluation.pairs import Scorer, event_features
 from tfrec.evaluation.protocols import BinaryClassification, RatingPrediction
 from tfrec.evaluation.result import Result, mean_and_error
@@ -57,7 +58,7 @@ def binary(
     """
     labels, ruled = data.label, (data.spec.min_label, protocol.min_label)
     if ruled == (None, None) and not np.isin(labels, YES_NO).all():
-        raise ValueError(
+        raise DataError(
             f"{data.name} has labels from {labels.min():g} to {labels.max():g}: set "
             "min_label to say which are positive."
         )
@@ -79,7 +80,7 @@ def binary(
 
 def _predict(data: Interactions, scorer: Scorer) -> np.ndarray:
     if not len(data):
-        raise ValueError(f"{data.name} has no events to measure: split it otherwise.")
+        raise DataError(f"{data.name} has no events to measure: split it otherwise.")
     return scorer(len(data), partial(event_features, scorer.model, data))
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from tfrec.errors import ConfigError
+
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
     from tfrec.features import FeatureSpec
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 def _cutoffs(k: int | tuple[int, ...]) -> tuple[int, ...]:
     cutoffs = tuple(k) if isinstance(k, tuple | list) else (k,)
     if not cutoffs or any(not isinstance(c, Integral) or c < 1 for c in cutoffs):
-        raise ValueError(f"k={k!r} must be a positive whole number, or several.")
+        raise ConfigError(f"k={k!r} must be a positive whole number, or several.")
     return tuple(sorted({int(cutoff) for cutoff in cutoffs}))
 
 
@@ -128,9 +130,9 @@ class FullRanking(Ranking):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.users not in ("known", "all"):
-            raise ValueError(f"users={self.users!r} must be 'known' or 'all'.")
+            raise ConfigError(f"users={self.users!r} must be 'known' or 'all'.")
         if self.among is not None and len(set(self.among)) < max(self.cutoffs):
-            raise ValueError(
+            raise ConfigError(
                 f"k={max(self.cutoffs)} is more than the {len(set(self.among))} items "
                 "to rank among: choose a smaller k, or more items."
             )
@@ -227,15 +229,15 @@ class SampledNegatives(Ranking):
         super().__post_init__()
         if self.candidates is not None:
             if self.candidates.ndim != 2 or self.candidates.dtype.kind != "i":
-                raise ValueError(
+                raise ConfigError(
                     f"candidates of shape {self.candidates.shape} and type "
                     f"{self.candidates.dtype} must be (events, negatives) indices."
                 )
             object.__setattr__(self, "negatives", self.candidates.shape[1])
         if self.negatives < 1:
-            raise ValueError(f"negatives={self.negatives} must be 1 or more.")
+            raise ConfigError(f"negatives={self.negatives} must be 1 or more.")
         if max(self.cutoffs) > self.negatives + 1:
-            raise ValueError(
+            raise ConfigError(
                 f"k={max(self.cutoffs)} is more than the {self.negatives + 1} "
                 "candidates of an event: choose a smaller k, or more negatives."
             )
@@ -264,7 +266,7 @@ class RatingPrediction(Protocol):
 
     def __post_init__(self) -> None:
         if self.clip is not None and not self.clip[0] < self.clip[1]:
-            raise ValueError(f"clip={self.clip} must be (lowest, highest).")
+            raise ConfigError(f"clip={self.clip} must be (lowest, highest).")
 
     def describe(self) -> str:
         """One line for the caption of a table."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from tfrec.errors import ConfigError, DataError
 from tfrec.evaluation.evaluator import Evaluator
 from tfrec.evaluation.protocols import (
     FullRanking,
@@ -68,7 +69,7 @@ def report(
     if refit:
         test = test.refitted()
     if not entries:
-        raise ValueError(
+        raise ConfigError(
             f"no models to report: name some, such as {', '.join(RANKING_COMPANIONS)}."
         )
     for entry in entries:
@@ -130,7 +131,7 @@ def _resolve(
     if not isinstance(entry, str):
         return registry.name_of(type(entry)), entry
     if test.train is None:
-        raise ValueError(
+        raise DataError(
             f"{test.name} does not say what '{entry}' may learn from: report on the "
             "test part of data.split(...), or pass a trained model."
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfrec import metrics
+from tfrec.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +94,14 @@ class Result:
         """Inverse of :meth:`to_dict`.
 
         Raises:
-            ValueError: A field is missing or unknown.
+            DataError: A field is missing or unknown.
         """
         try:
             errors = values["standard_error"]
             known = {k: math.nan if e is None else e for k, e in errors.items()}
             return cls(**{**values, "standard_error": known})
         except (AttributeError, KeyError, TypeError) as why:
-            raise ValueError(f"these are not the fields of a result: {why}.") from why
+            raise DataError(f"these are not the fields of a result: {why}.") from why
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:

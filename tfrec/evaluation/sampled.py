@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfrec.data.pipeline import taken_so_far
-from tfrec.errors import listed
+from tfrec.errors import ConfigError, DataError, listed
 from tfrec.evaluation.full import warm
 from tfrec.evaluation.pairs import Columns, Scorer, pair_features
 from tfrec.evaluation.protocols import SampledNegatives
@@ -34,12 +34,12 @@ def draw(data: Interactions, rows: np.ndarray, negatives: int, seed: int) -> np.
         ``(n, negatives)`` int32 item indices.
 
     Raises:
-        ValueError: A user has taken so many items that too few are left.
+        DataError: A user has taken so many items that too few are left.
     """
     column, users = data.spec.item_column, data.person[rows].astype(np.int64)
     taken, left = taken_so_far(data), untaken(data)[users]
     if len(rows) and left.min() < negatives:
-        raise ValueError(
+        raise DataError(
             f"{data.spec.user} {data.raw(data.spec.user)[rows[np.argmin(left)]]!r} has "
             f"taken all but {left.min()} of the items, so {negatives} negatives cannot "
             "be drawn: lower negatives."
@@ -105,7 +105,7 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
     """Collects the events to be measured and draws or takes their candidates.
 
     Raises:
-        ValueError: Stored candidates do not fit the events or the vocabulary, no event
+        DataError: Stored candidates do not fit the events or the vocabulary, no event
             is left, or too few items are left to draw from.
     """
     column, stored = data.spec.item_column, protocol.candidates
@@ -119,7 +119,7 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
         "user cold": int(np.sum(cold)),
     }
     if not asked.any():
-        raise ValueError(
+        raise DataError(
             f"none of the {len(data)} events of {data.name} is positive and of a known "
             "user and item: split the data otherwise."
         )
@@ -132,12 +132,12 @@ def asked_of(data: Interactions, protocol: SampledNegatives) -> Asked:
     if stored is None:
         candidates = draw(data, rows, protocol.negatives, protocol.seed)
     elif len(stored) != len(data):
-        raise ValueError(
+        raise DataError(
             f"there are {len(stored)} rows of stored candidates for the {len(data)} "
             f"events of {data.name}: give one row per event, in the same order."
         )
     elif stored.min() < column.first or stored.max() >= column.size:
-        raise ValueError(
+        raise DataError(
             f"stored candidates reach from {stored.min()} to {stored.max()}, and item "
             f"indices from {column.first} to {column.size - 1}: encode the raw ids "
             f"with spec.encode('{column.name}', ids)."
@@ -171,7 +171,7 @@ def _say_too_few(
         f"items that {negatives} negatives cannot be drawn"
     )
     if not asked.any():
-        raise ValueError(f"{said}, and no other event can be asked: lower negatives.")
+        raise DataError(f"{said}, and no other event can be asked: lower negatives.")
     count = int(np.sum(too_few))
     warnings.warn(f"{said}: {count} events are left out.", stacklevel=2)
 
@@ -186,7 +186,7 @@ def evaluate(
     """Ranks each event's item among its candidates.
 
     Raises:
-        ValueError: The model's scores are not finite.
+        ConfigError: The model's scores are not finite.
     """
     users, width = data.person[asked.rows], asked.items.shape[1]
     model = scorer.model
@@ -202,7 +202,7 @@ def evaluate(
 
     scores = scorer(len(users), features, width).reshape(-1, width)
     if not np.all(np.isfinite(scores)):
-        raise ValueError(
+        raise ConfigError(
             f"{name} gives {int(np.sum(~np.isfinite(scores)))} pairs no finite score: "
             "has training diverged? Lower the learning rate."
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tfrec.errors import DataError
 from tfrec.evaluation.result import Result
 
 if TYPE_CHECKING:
@@ -125,13 +126,13 @@ class Report:
         """Reads what :meth:`to_json` wrote, without values by user.
 
         Raises:
-            ValueError: The file is not a report.
+            DataError: The file is not a report.
         """
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(tuple(Result.from_dict(r) for r in document["results"]))
         except (KeyError, TypeError, ValueError) as why:
-            raise ValueError(f"{path} is no report of ours: {why}.") from why
+            raise DataError(f"{path} is no report of ours: {why}.") from why
 
     def to_csv(self, path: str | Path) -> None:
         """Writes ``rows``, beside and renamed; a cell is empty where there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.models.rank import Wanted, best
 
 BLOCK = 131_072
@@ -18,13 +19,13 @@ class Exact(tf.Module):
         block: Items that are scored at once.
 
     Raises:
-        ValueError: ``block`` is less than 1.
+        ConfigError: ``block`` is less than 1.
     """
 
     def __init__(self, block: int = BLOCK) -> None:
         super().__init__(name="exact")
         if block < 1:
-            raise ValueError(f"block={block} scores nothing at once: give 1 or more.")
+            raise ConfigError(f"block={block} scores nothing at once: give 1 or more.")
         self.block = block
 
     def fit(self, vectors: tf.Tensor) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.indexes.exact import Exact
 from tfrec.indexes.scann import Scann
 from tfrec.models.families import FactorScorer, cosine_to_all
@@ -30,7 +31,7 @@ class Indexed(FactorScorer):
         index: ``Exact()`` when None.
 
     Raises:
-        ValueError: The model has no vectors, or has met no data, or its items make no
+        ConfigError: The model has no vectors, or has met no data, or its items make no
             such index, or the index needs a library that is not installed.
 
     Example:
@@ -46,12 +47,12 @@ class Indexed(FactorScorer):
     def __init__(self, model: FactorScorer, index: Exact | Scann | None = None) -> None:
         name = type(model).__name__
         if not isinstance(model, FactorScorer):
-            raise ValueError(
+            raise ConfigError(
                 f"{name} has no item vectors to put into an index: take a model whose "
                 "scores are inner products, such as TwoTower."
             )
         if not model.adapted:
-            raise ValueError(
+            raise ConfigError(
                 f"{name} has met no data, so it has no items to put into an index: "
                 "train it first."
             )
@@ -72,9 +73,9 @@ class Indexed(FactorScorer):
         """Refuses: the model is saved on its own.
 
         Raises:
-            ValueError: Always.
+            ConfigError: Always.
         """
-        raise ValueError(
+        raise ConfigError(
             f"'{filepath}' was not written: save the model itself, and index it again "
             "with Indexed(...); export(...) writes both as one."
         )
@@ -135,7 +136,7 @@ class Indexed(FactorScorer):
             found, 0 to 1, over the queries of which something is known.
 
         Raises:
-            ValueError: As :meth:`recommend`, or nothing is known of any query.
+            ConfigError: As :meth:`recommend`, or nothing is known of any query.
         """
         with warnings.catch_warnings():  # of queries that popularity answers
             warnings.simplefilter("ignore", UserWarning)
@@ -144,7 +145,7 @@ class Indexed(FactorScorer):
                 for model in (self, Indexed(self.model))
             )
         if found.cold.all():
-            raise ValueError(
+            raise ConfigError(
                 f"nothing is known of these {len(found.cold)} queries, so popularity "
                 "answers and not the index: ask for users with events."
             )

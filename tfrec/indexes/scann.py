@@ -7,6 +7,7 @@ from types import ModuleType
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.indexes.chosen import best_of, distinct
 from tfrec.models.rank import Wanted
 
@@ -43,14 +44,14 @@ class Scann(tf.Module):
         """Divides and quantises ``(items, dim)`` float32 vectors.
 
         Raises:
-            ValueError: ScaNN is not installed, or not for this TensorFlow; there are
+            ConfigError: ScaNN is not installed, or not for this TensorFlow; there are
                 too few items, or too few for the leaves.
         """
         library, items = scann_operations(), int(vectors.shape[0])
         leaves = self.leaves or max(1, round(float(np.sqrt(items))))
         searched = self.searched or max(1, leaves // 20)
         if items < SMALLEST or not 1 <= searched <= leaves <= items:
-            raise ValueError(
+            raise ConfigError(
                 f"{items} items in {leaves} leaves, {searched} of them searched, make "
                 f"no index: have {SMALLEST} items at least, and no more leaves than "
                 "items."
@@ -110,12 +111,12 @@ def scann_operations() -> ModuleType:
     """Loads ScaNN's operations into TensorFlow.
 
     Raises:
-        ValueError: ScaNN is not installed, or not for this TensorFlow.
+        ConfigError: ScaNN is not installed, or not for this TensorFlow.
     """
     try:
         from scann.scann_ops.py import scann_ops
     except (ImportError, tf.errors.OpError) as why:
-        raise ValueError(
+        raise ConfigError(
             "ScaNN is not installed, or not for this TensorFlow: run pip install -e "
             "'.[ann]' in the checkout of tfrec, which brings the TensorFlow it works "
             "with."

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec, Numeric
 
 
@@ -73,7 +74,7 @@ class FeatureEmbeddings(keras.layers.Layer):
         tables: Tables to share with another such layer.
 
     Raises:
-        ValueError: An image or audio column: those need a content model.
+        ConfigError: An image or audio column: those need a content model.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class FeatureEmbeddings(keras.layers.Layer):
         for name in self.names:
             kind = spec[name].kind
             if kind in ("image", "audio"):
-                raise ValueError(
+                raise ConfigError(
                     f"column '{name}' is {kind}, which this model does not read: drop "
                     "it with spec.select(...), or use a content model."
                 )

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec, Numeric
 from tfrec.layers.embedding import masked_mean, seed_stream
 
@@ -38,7 +39,7 @@ class FieldEmbeddings(keras.layers.Layer):
         stddev: Of the normal initial values.
 
     Raises:
-        ValueError: An image or audio column: those need a content model.
+        ConfigError: An image or audio column: those need a content model.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class FieldEmbeddings(keras.layers.Layer):
         for name in names:
             column = spec[name]
             if column.kind in ("image", "audio"):
-                raise ValueError(
+                raise ConfigError(
                     f"column '{name}' is {column.kind}, which this model does not read:"
                     " drop it with spec.select(...), or use a content model."
                 )
@@ -112,10 +113,10 @@ class FieldEmbeddings(keras.layers.Layer):
         """Looked-up inputs to ``(batch, fields, dim)``.
 
         Raises:
-            ValueError: The columns have several widths.
+            ConfigError: The columns have several widths.
         """
         if len(self.groups) > 1:
-            raise ValueError("columns of several widths have no common field axis.")
+            raise ConfigError("columns of several widths have no common field axis.")
         return tf.concat(self._stacked(inputs, training), axis=1)
 
     def flat(self, inputs: Tensors, training: bool | None = None) -> tf.Tensor:

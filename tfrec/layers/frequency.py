@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 
 
 class StreamingFrequency(keras.layers.Layer):
@@ -26,13 +27,13 @@ class StreamingFrequency(keras.layers.Layer):
         rate: Weight of the newest gap, in (0, 1).
 
     Raises:
-        ValueError: ``rate`` is not in (0, 1).
+        ConfigError: ``rate`` is not in (0, 1).
     """
 
     def __init__(self, size: int, rate: float = 0.01, **kwargs: Any) -> None:
         super().__init__(trainable=False, dtype="float32", **kwargs)
         if not 0 < rate < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"rate={rate} is not between 0 and 1: 0.01 looks back on 100 gaps."
             )
         self.rate = rate

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.columns import Image
+from tfrec.errors import ConfigError
 from tfrec.layers.encoder import Encoder
 
 
@@ -78,7 +79,7 @@ def _backbone(column: Image, name: str, seeds: Iterator[int]) -> keras.Model:
     """A network of ``keras.applications`` with seeded weights."""
     make = getattr(keras.applications, name, None)
     if not callable(make):
-        raise ValueError(
+        raise ConfigError(
             f"keras.applications has no network '{name}': name one of its classes, "
             "'MobileNetV2' for example."
         )

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.features import Audio, Categorical, FeatureSpec, Image, Numeric, Text
 from tfrec.layers.media import decode
 
@@ -126,10 +127,10 @@ def normalise(column: Numeric, values: tf.Tensor) -> tf.Tensor:
         ``(batch, *shape)`` float32.
 
     Raises:
-        ValueError: Quantiles were never learned.
+        ConfigError: Quantiles were never learned.
     """
     if column.normalisation == "quantile" and len(column.boundaries) < 2:
-        raise ValueError(
+        raise ConfigError(
             f"column '{column.name}' has no quantiles: learn them with "
             "column.fit(values) and put the column into the spec."
         )

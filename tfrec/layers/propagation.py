@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import CSRSparseMatrix
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 
 
 class Adjacency:
@@ -27,14 +28,14 @@ class Adjacency:
         nodes: Number of nodes; those without an edge receive and send nothing.
 
     Raises:
-        ValueError: An end is not in 0 .. nodes - 1.
+        ConfigError: An end is not in 0 .. nodes - 1.
     """
 
     def __init__(self, left: np.ndarray, right: np.ndarray, nodes: int) -> None:
         ends = np.concatenate([left, right]).astype(np.int64)
         if len(ends) and not 0 <= ends.min() <= ends.max() < nodes:
             wrong = ends[(ends < 0) | (ends >= nodes)][0]
-            raise ValueError(
+            raise ConfigError(
                 f"an edge ends at node {wrong}, and nodes are 0 .. {nodes - 1}: number "
                 "them from 0."
             )

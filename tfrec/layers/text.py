@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.columns import Text
+from tfrec.errors import ConfigError
 from tfrec.layers.encoder import Encoder
 
 
@@ -93,13 +94,13 @@ class TextEncoder(Encoder):
             How many words of the vocabulary were among them.
 
         Raises:
-            ValueError: The vectors have another width, or there is not one for a word.
+            ConfigError: The vectors have another width, or there is not one for a word.
         """
         if not self.words.built:
             self.words.build(None)
         table = self.words.embeddings.numpy()
         if vectors.shape != (len(words), table.shape[1]):
-            raise ValueError(
+            raise ConfigError(
                 f"{len(words)} words need vectors of shape ({len(words)}, "
                 f"{table.shape[1]}) and these have {vectors.shape}: give one for each "
                 "word, as wide as the table."

@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
+
 Size: TypeAlias = int | tf.Tensor
 SHORTEST, LONGEST = 16, 128  # window lengths between which the time hardly changes
 
@@ -37,13 +39,13 @@ def top_k(scores: tf.Tensor, k: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         int32.
 
     Raises:
-        ValueError: `scores` is not a matrix of floats, or k is out of range.
+        ConfigError: `scores` is not a matrix of floats, or k is out of range.
         tf.errors.InvalidArgumentError: k or the number of items is only known when
             the graph runs, and k is out of range.
     """
     scores = tf.convert_to_tensor(scores)
     if scores.shape.rank != 2 or not scores.dtype.is_floating:
-        raise ValueError(
+        raise ConfigError(
             "top_k wants a (batch, items) matrix of floats, "
             f"got {scores.dtype.name} of shape {scores.shape}: cast or reshape it."
         )
@@ -66,10 +68,10 @@ def check_k(k: int, items: int) -> None:
         items: Items there are.
 
     Raises:
-        ValueError: Unless 1 <= k <= items.
+        ConfigError: Unless 1 <= k <= items.
     """
     if not 1 <= k <= items:
-        raise ValueError(
+        raise ConfigError(
             f"k={k} is not between 1 and the catalogue's {items} items: choose another."
         )
 

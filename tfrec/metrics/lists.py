@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfrec.errors import ConfigError, DataError
+
 Array = np.ndarray
 
 
@@ -16,12 +18,12 @@ def _counts(ranked: Array, items: int) -> Array:
     ranked = np.asarray(ranked)
     shown = np.bincount(ranked[ranked >= 0], minlength=items)
     if len(shown) > items:
-        raise ValueError(
+        raise ConfigError(
             f"item column {len(shown) - 1} is beyond the catalogue of {items} items: "
             "pass the number of items that were ranked."
         )
     if not shown.sum():
-        raise ValueError("no list holds an item, so there is nothing to measure.")
+        raise DataError("no list holds an item, so there is nothing to measure.")
     return shown
 
 

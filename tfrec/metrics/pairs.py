@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfrec.errors import ConfigError, DataError
+
 Array = np.ndarray
 
 
@@ -12,20 +14,20 @@ def _pair(
 ) -> tuple[Array, Array]:
     labels, predictions = np.asarray(labels, float), np.asarray(predictions, float)
     if labels.shape != predictions.shape or labels.ndim != 1 or not len(labels):
-        raise ValueError(
+        raise ConfigError(
             f"labels of shape {labels.shape} and predictions of shape "
             f"{predictions.shape} do not fit: give two non-empty arrays of one length."
         )
     for name, values in (("label", labels), ("prediction", predictions)):
         if not np.all(np.isfinite(values)):
             row = int(np.argmin(np.isfinite(values)))
-            raise ValueError(
+            raise DataError(
                 f"the {name} of row {row} is {values[row]}: metrics need finite "
                 "numbers; a diverged model wants a lower learning rate."
             )
     if binary and not np.all((labels == 0) | (labels == 1)):
         row = int(np.argmax((labels != 0) & (labels != 1)))
-        raise ValueError(
+        raise DataError(
             f"the label of row {row} is {labels[row]:g}: this metric needs labels 0 "
             "and 1; set a threshold."
         )
@@ -74,7 +76,7 @@ def auc_with_error(labels: Array, predictions: Array) -> tuple[float, float]:
     positive = labels == 1
     n1, n0 = int(positive.sum()), int((~positive).sum())
     if not n1 or not n0:
-        raise ValueError(
+        raise DataError(
             f"AUC needs both classes, and all {len(labels)} labels are "
             f"{int(labels[0])}: evaluate on data with positives and negatives."
         )
@@ -117,7 +119,7 @@ def group_auc(labels: Array, predictions: Array, groups: Array) -> tuple[Array, 
     """
     labels, predictions = _pair(labels, predictions, binary=True)
     if np.shape(groups) != labels.shape:
-        raise ValueError(
+        raise ConfigError(
             f"groups of shape {np.shape(groups)} and labels of shape {labels.shape} do "
             "not fit: give one group per row."
         )
@@ -128,7 +130,7 @@ def group_auc(labels: Array, predictions: Array, groups: Array) -> tuple[Array, 
     rank_sum = np.bincount(group, weights=labels * ranks)
     both = (n1 > 0) & (n1 < count)
     if not both.any():
-        raise ValueError(
+        raise DataError(
             f"GAUC needs a group with both classes, and none of the {len(count)} "
             "groups has: evaluate on data with positives and negatives of one user."
         )
@@ -161,7 +163,7 @@ def log_losses(labels: Array, predictions: Array, from_logits: bool = False) -> 
     if from_logits:
         return np.logaddexp(0, np.where(labels == 1, -predictions, predictions))
     if predictions.min() < 0 or predictions.max() > 1:
-        raise ValueError(
+        raise DataError(
             f"predictions reach from {predictions.min():g} to {predictions.max():g}, "
             "which are no probabilities: pass from_logits=True for logits."
         )
@@ -203,11 +205,11 @@ def weighted_per_user_loss(before: Array, negatives: Array, watch_time: Array) -
         watch_time: ``(n,)`` watch time of the watched impressions, in any unit.
 
     Raises:
-        ValueError: Watch time is negative, or there is none.
+        DataError: Watch time is negative, or there is none.
     """
     before, watch_time = np.asarray(before, float), np.asarray(watch_time, float)
     if not len(watch_time) or watch_time.min() < 0 or watch_time.sum() <= 0:
-        raise ValueError(
+        raise DataError(
             "the watch time of the events is negative or all zero: name the column of "
             "the amount as the label."
         )

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfrec.errors import ConfigError, DataError
+
 Array = np.ndarray
 
 
@@ -65,25 +67,25 @@ def _top(hits: Array, relevant: Array, k: int, tied: Array | None) -> _Ranks:
     hits, relevant = np.asarray(hits, float), np.asarray(relevant)
     tied = np.ones(hits.shape, int) if tied is None else np.asarray(tied)
     if hits.ndim != 2 or relevant.shape != hits.shape[:1] or tied.shape != hits.shape:
-        raise ValueError(
+        raise ConfigError(
             f"hits of shape {hits.shape}, relevant of shape {relevant.shape} and tied "
             f"of shape {tied.shape} do not fit: give (users, depth), (users,) and "
             "(users, depth)."
         )
     if not 1 <= k <= hits.shape[1]:
-        raise ValueError(
+        raise ConfigError(
             f"cutoff k={k} is not between 1 and the {hits.shape[1]} ranks there are: "
             "rank deeper, or choose a smaller k."
         )
     if np.any(relevant < 1):
-        raise ValueError(
+        raise DataError(
             f"user {int(np.argmax(relevant < 1))} has no relevant item, so nothing can "
             "be measured: leave such users out."
         )
     wrong = np.argwhere((hits < 0) | (hits > tied))
     if len(wrong):
         user, rank = wrong[0]
-        raise ValueError(
+        raise ConfigError(
             f"{hits[user, rank]:g} of the {tied[user, rank]} items on rank {rank + 1} "
             f"of user {user} are relevant: count each of them once."
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import h5py
 
-from tfrec.errors import listed
+from tfrec.errors import ModelFileError, listed
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = ("metadata.json", CONFIG, WEIGHTS)
@@ -29,35 +29,35 @@ def read(archive: zipfile.ZipFile) -> tuple[dict[str, Any], int]:
         What ``config.json`` holds, and the bytes of the weights.
 
     Raises:
-        ValueError: The archive holds what ``save`` does not write, or less.
+        ModelFileError: The archive holds what ``save`` does not write, or less.
     """
     names = [member.filename for member in archive.infolist()]
     if sorted(names) != sorted(MEMBERS):
         strange = [name for name in names if name not in MEMBERS] or names
-        raise ValueError(
+        raise ModelFileError(
             f"it holds {listed(strange)}, and a model file holds {listed(MEMBERS)}, "
             "each once and nothing else."
         )
     for member in archive.infolist():
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-            raise ValueError(
+            raise ModelFileError(
                 f"its {member.filename} is compressed or encrypted, as no model is "
                 f"saved, and says to be {member.file_size:,} bytes unpacked."
             )
     damaged = archive.testzip()
     if damaged is not None:
-        raise ValueError(f"its {damaged} is damaged: the checksum is another.")
+        raise ModelFileError(f"its {damaged} is damaged: the checksum is another.")
     try:
         config = json.loads(archive.read(CONFIG))
     except (ValueError, RecursionError) as why:
-        raise ValueError(f"its {CONFIG} is no JSON: {why}") from why
+        raise ModelFileError(f"its {CONFIG} is no JSON: {why}") from why
     if not isinstance(config, dict):
-        raise ValueError(f"its {CONFIG} describes no model.")
+        raise ModelFileError(f"its {CONFIG} describes no model.")
     size = archive.getinfo(WEIGHTS).file_size
     with archive.open(WEIGHTS) as weights, h5py.File(weights, "r") as arrays:
         fault = _fault(arrays, size)
     if fault is not None:
-        raise ValueError(f"its weights {fault}.")
+        raise ModelFileError(f"its weights {fault}.")
     return config, size
 
 

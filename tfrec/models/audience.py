@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import index_key
+from tfrec.errors import ConfigError
 from tfrec.layers.top_k import top_k
 from tfrec.models.raw import raw_features
 from tfrec.models.recommend import complete
@@ -42,12 +43,12 @@ def members(model: FactorScorer) -> tuple[np.ndarray, tf.Tensor]:
         Raw ids ``(users,)`` and unit vectors ``(users, dim)`` float32.
 
     Raises:
-        ValueError: The model has met no data, has hashed users, or reads a query column
-            that is not known of a user beforehand.
+        ConfigError: The model has met no data, has hashed users, or reads a query
+            column that is not known of a user beforehand.
     """
     name, column = type(model).__name__, model.spec.user_column
     if not model.adapted or column.hash_bins is not None:
-        raise ValueError(
+        raise ConfigError(
             f"{name} knows no users by id to make an audience of: train it on users "
             "with a vocabulary."
         )
@@ -84,7 +85,7 @@ def audience(model: FactorScorer, features: dict[str, Any], k: int) -> Audience:
     """See :meth:`tfrec.models.families.FactorScorer.audience`."""
     ids, users = members(model)
     if not 1 <= k <= len(ids):
-        raise ValueError(
+        raise ConfigError(
             f"k={k} is not between 1 and the {len(ids)} users with an event: choose "
             "another."
         )
@@ -101,7 +102,7 @@ def _items(model: FactorScorer, features: dict[str, Any]) -> dict[str, tf.Tensor
         if name in features:
             continue
         if spec.item not in features:
-            raise ValueError(
+            raise ConfigError(
                 f"{type(model).__name__} reads item column '{name}', which is not "
                 f"given: pass features['{name}'], or the id of a known item."
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import tensorflow as tf
 
 from tfrec import keras, optimizers
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec
 from tfrec.layers.embedding import seed_stream
 from tfrec.layers.inputs import Inputs
@@ -40,7 +41,7 @@ class Recommender(ByExample):
         **hyper_parameters: Fields of ``Config``, in place of those in ``config``.
 
     Raises:
-        ValueError: Unknown hyper-parameter, or a value of the wrong type.
+        ConfigError: Unknown hyper-parameter, or a value of the wrong type.
     """
 
     paper: ClassVar[str]
@@ -150,9 +151,9 @@ class Recommender(ByExample):
         """``(n,)`` item indices to ``(n, items)`` similarities; larger is nearer.
 
         Raises:
-            ValueError: The model has no notion of similar items.
+            ConfigError: The model has no notion of similar items.
         """
-        raise ValueError(f"{type(self).__name__} has no notion of similar items.")
+        raise ConfigError(f"{type(self).__name__} has no notion of similar items.")
 
     def cold(self, features: Tensors, strangers: tf.Tensor) -> tf.Tensor:
         """``(batch,)`` bool: the model knows nothing of this query.

@@ -13,6 +13,7 @@ from tfrec.data.interactions import Interactions, index_key
 from tfrec.data.media import decoded
 from tfrec.data.persons import first_own, rows_of
 from tfrec.data.timeline import Timeline
+from tfrec.errors import ConfigError, DataError
 from tfrec.features import Audio, Categorical, FeatureSpec, Image
 from tfrec.layers.categories import Categories
 
@@ -68,12 +69,12 @@ class Catalogue(keras.layers.Layer):
         warning says how many are not there or cannot be read.
 
         Raises:
-            ValueError: The data's spec lacks a column of the model or declares it
+            DataError: The data's spec lacks a column of the model or declares it
                 otherwise, or has no values for it.
         """
         for column in self.spec.columns:
             if column.name not in data.spec or data.spec[column.name] != column:
-                raise ValueError(
+                raise DataError(
                     f"column '{column.name}' of the model is not that of {data.name}: "
                     "build the model with that data's spec."
                 )
@@ -95,7 +96,7 @@ class Catalogue(keras.layers.Layer):
                 elif name in table:
                     arrays[f"{side}:{name}"] = table[name]
                 elif side == "item":
-                    raise ValueError(
+                    raise DataError(
                         f"{data.name} has no item table with column '{name}': add it "
                         "to items, or drop the column with spec.select(...)."
                     )
@@ -150,11 +151,11 @@ class Catalogue(keras.layers.Layer):
         """``(item table rows, ...)`` values of an item column, by item index.
 
         Raises:
-            ValueError: As of :meth:`at`.
+            ConfigError: As of :meth:`at`.
         """
         if name in self.media_columns:
             if name not in self.media:
-                raise ValueError(
+                raise ConfigError(
                     f"the model reads '{name}' of items, which no model file holds: "
                     "call train.batches(model, n) or model.adapt(train) first."
                 )
@@ -166,7 +167,7 @@ class Catalogue(keras.layers.Layer):
 
     def _values(self, name: str) -> np.ndarray:
         if f"item:{name}" not in self.arrays:
-            raise ValueError(
+            raise ConfigError(
                 f"the model reads item column '{name}' and has met no data: call "
                 "train.batches(model, n) or model.adapt(train) first."
             )
@@ -197,10 +198,10 @@ class Catalogue(keras.layers.Layer):
         """``(item table rows,)`` float32 events of each item, by item index.
 
         Raises:
-            ValueError: The model has met no data.
+            ConfigError: The model has met no data.
         """
         if not self.known:
-            raise ValueError(
+            raise ConfigError(
                 "the loss corrects for popularity and the model has met no data: call "
                 "train.batches(model, n) or model.adapt(train) first."
             )

@@ -8,7 +8,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 
 Self = TypeVar("Self", bound="Config")
 
@@ -53,13 +53,13 @@ class Config:
             values: Hyper-parameters by name.
 
         Raises:
-            ValueError: An unknown name (the near match is named) or a value of the
+            ConfigError: An unknown name (the near match is named) or a value of the
                 wrong type.
         """
         hints = cls.hints()
         for name in values:
             if name not in hints:
-                raise ValueError(
+                raise ConfigError(
                     f"{cls.__qualname__} has no hyper-parameter '{name}'; "
                     f"{did_you_mean(name, hints)}"
                 )
@@ -104,20 +104,20 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
                 return _convert(name, value, option)
     if origin is Literal:
         if value not in args:
-            raise ValueError(
+            raise ConfigError(
                 f"{name}={value!r} is none of {', '.join(map(str, args))}; "
                 f"{did_you_mean(str(value), map(str, args))}"
             )
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{name}={value!r} must be a list of {args[0].__name__}.")
+            raise ConfigError(f"{name}={value!r} must be a list of {args[0].__name__}.")
         return tuple(_convert(name, part, args[0]) for part in value)
     if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
         try:
             return float(value)  # YAML reads 1e-3 as text
         except ValueError:
-            raise ValueError(f"{name}={value!r} must be a number.") from None
+            raise ConfigError(f"{name}={value!r} must be a number.") from None
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ValueError(f"{name}={value!r} must be of type {hint.__name__}.")
+        raise ConfigError(f"{name}={value!r} must be of type {hint.__name__}.")
     return value

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import index_key
+from tfrec.errors import ConfigError
 from tfrec.features import Numeric
 from tfrec.models.recommend import complete
 
@@ -59,13 +60,13 @@ def explain(
     query = _encoded(model, complete(model, features))
     count = int(next(iter(query.values())).shape[0])
     if count != 1:
-        raise ValueError(f"{count} queries at once are not explained: give one.")
+        raise ConfigError(f"{count} queries at once are not explained: give one.")
     if k < 1:
-        raise ValueError(f"k={k} reasons are none: ask for 1 or more.")
+        raise ConfigError(f"k={k} reasons are none: ask for 1 or more.")
     column = model.spec.item_column
     index = int(model.spec.encode(column.name, [item])[0])
     if index < column.first:
-        raise ValueError(
+        raise ConfigError(
             f"item {item!r} is not among the {column.size - column.first} items of the "
             "catalogue: ask for one of them."
         )

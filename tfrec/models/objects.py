@@ -13,6 +13,7 @@ from types import FunctionType
 from typing import Any
 
 from tfrec import keras, losses, optimizers
+from tfrec.errors import ModelFileError
 from tfrec.models import registry
 from tfrec.models.base import Recommender
 
@@ -62,7 +63,8 @@ def model_class(config: dict[str, Any]) -> type[Recommender]:
         config: What ``config.json`` holds.
 
     Raises:
-        ValueError: Neither a model of the registry nor a registered one of the user's.
+        ModelFileError: Neither a model of the registry nor a registered one of the
+            user's.
     """
     name, registered = config["class_name"], config["registered_name"]
     if _root(config["module"]) == "tfrec":
@@ -71,7 +73,7 @@ def model_class(config: dict[str, Any]) -> type[Recommender]:
                 return registry.get(entry.name)
     kind = _registered(config)
     if kind is None or not issubclass(kind, Recommender):
-        raise ValueError(
+        raise ModelFileError(
             f"{_described(config)} is no model of tfrec, nor one of yours that is "
             "defined: import yours first."
         )
@@ -82,14 +84,14 @@ def check(config: Any) -> None:
     """Refuses a part of a configuration that names, at any depth, what it may not.
 
     Raises:
-        ValueError: It does.
+        ModelFileError: It does.
     """
     if isinstance(config, dict):
         if "class_name" in config:
             _found(config)
         thresholds = config.get("num_thresholds")
         if isinstance(thresholds, int) and thresholds > MOST_THRESHOLDS:
-            raise ValueError(
+            raise ModelFileError(
                 f"it asks for num_thresholds={thresholds:,}, and a model file may ask "
                 f"for {MOST_THRESHOLDS:,}."
             )
@@ -139,7 +141,7 @@ def _found(named: dict[str, Any]) -> Any:
         else:
             found = _registered(named)
     if found is None:
-        raise ValueError(
+        raise ModelFileError(
             f"it names {_described(named)}, and a model file may name optimizers, "
             "losses and metrics of Keras and tfrec alone, and what you have registered "
             "with tfrec.keras.saving.register_keras_serializable."

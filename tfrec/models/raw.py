@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.features import PADDING, FeatureSpec
 
 
@@ -73,7 +74,7 @@ def raw_labels(within: Any, queries: int) -> tf.Tensor:
 
 def _check_rows(name: str, tensor: tf.Tensor, queries: int) -> None:
     if int(tensor.shape[0]) != queries:
-        raise ValueError(
+        raise ConfigError(
             f"'{name}' has {tensor.shape[0]} rows for {queries} queries: give one for "
             "each query."
         )
@@ -90,7 +91,7 @@ def _tensor(name: str, values: Any, dtype: str, many: bool) -> tf.Tensor:
         rows = [row + [PADDING[dtype]] * (longest - len(row)) for row in rows]
         return tf.constant(rows, dtype, (len(rows), longest))
     except (TypeError, ValueError) as why:
-        raise ValueError(
+        raise ConfigError(
             f"'{name}' cannot be read as {dtype} ({why}): give a list of "
             f"{'lists, one' if many else 'values, one'} for each query."
         ) from why

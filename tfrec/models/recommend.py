@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.interactions import index_key
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.features import FeatureSpec
 from tfrec.layers.categories import CategoryLookup, both
 from tfrec.layers.top_k import mask, top_k
@@ -50,12 +50,12 @@ def check_k(model: Recommender, k: int) -> None:
     """Refuses a k that the catalogue cannot fill.
 
     Raises:
-        ValueError: ``k`` is not in 1 .. number of items.
+        ConfigError: ``k`` is not in 1 .. number of items.
     """
     column = model.spec.item_column
     count = column.size - column.first if column.hash_bins is None else 0
     if not 1 <= k <= count:
-        raise ValueError(
+        raise ConfigError(
             f"k={k} is not between 1 and the catalogue's {count} items: choose another."
         )
 
@@ -69,7 +69,7 @@ def complete(model: Recommender, features: dict[str, Any]) -> Tensors:
 
     Raises:
         KeyError: A name is no column of the spec.
-        ValueError: A column is missing that cannot be filled in, or its values do not
+        ConfigError: A column is missing that cannot be filled in, or its values do not
             fit.
     """
     spec, catalogue = model.spec, model.catalogue
@@ -89,7 +89,7 @@ def complete(model: Recommender, features: dict[str, Any]) -> Tensors:
         elif users is not None and line is not None and _of_items(spec, name):
             result[key] = tf.constant(line.latest(users, spec.length(name) or 1))
         else:
-            raise ValueError(
+            raise ConfigError(
                 f"{type(model).__name__} reads column '{name}', which the query does "
                 f"not give: pass features['{name}']."
             )
@@ -123,14 +123,14 @@ def _candidates(model: Recommender, only: Only, n: int) -> tf.Tensor:
         return candidates
     categories = model.catalogue.categories()
     if not categories.labels:
-        raise ValueError(
+        raise ConfigError(
             f"{type(model).__name__} reads no item-side categorical column with a "
             "vocabulary, so there is no category to stay within: give candidates."
         )
     within = raw_labels(only.within, n)
     for label in set(within.numpy().ravel().tolist()) - {b""}:
         if label.decode() not in categories.labels:
-            raise ValueError(
+            raise ConfigError(
                 f"no item is within '{label.decode()}'; "
                 f"{did_you_mean(label.decode(), categories.labels)}"
             )
@@ -178,7 +178,7 @@ def similar_items(model: Recommender, items: Any, k: int) -> Recommendations:
     indices = model.spec.encode(column.name, raw)
     for value, index in zip(raw, indices, strict=True):
         if index < column.first:
-            raise ValueError(
+            raise ConfigError(
                 f"item {value!r} is not among the {column.size - column.first} items "
                 "of the catalogue: ask for one of them."
             )

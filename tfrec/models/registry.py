@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from tfrec.models.base import Recommender
@@ -76,10 +76,10 @@ def get(name: str) -> type[Recommender]:
     """The model class of a registry name.
 
     Raises:
-        ValueError: No such model; the near match is named.
+        ConfigError: No such model; the near match is named.
     """
     if name not in entries():
-        raise ValueError(f"unknown model '{name}'; {did_you_mean(name, entries())}")
+        raise ConfigError(f"unknown model '{name}'; {did_you_mean(name, entries())}")
     entry = entries()[name]
     module = importlib.import_module(f"tfrec.models.{entry.family}.{entry.name}")
     return getattr(module, entry.class_name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError, ModelFileError
 from tfrec.features import FeatureSpec
 from tfrec.models.archive import read
 from tfrec.models.objects import check, model_class
@@ -32,10 +33,10 @@ def save(write: Callable[[str], Any], path: Path) -> None:
         path: Where the file shall stand.
 
     Raises:
-        ValueError: The path does not end in ``.keras``.
+        ConfigError: The path does not end in ``.keras``.
     """
     if path.suffix != ".keras":
-        raise ValueError(
+        raise ConfigError(
             f"a model is saved as one .keras file, not as '{path}': end the path in "
             ".keras, or use export(...) for TF Serving."
         )
@@ -61,18 +62,19 @@ def load(path: str | Path) -> Recommender:
             nothing is written anywhere: disks may be full or read-only.
 
     Raises:
-        ValueError: Not a model file of tfrec, a damaged one, or one that names or holds
-            what ``model.save`` does not write: what it is stands in the message.
+        ModelFileError: Not a model file of tfrec, a damaged one, or one that names or
+            holds what ``model.save`` does not write: what it is stands in the
+            message.
     """
     path = Path(path)
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise ValueError(
+        raise ModelFileError(
             f"'{path}' is no saved model: give a .keras file written by model.save."
         )
     try:
         return _load(path)
     except Exception as why:  # a wrong value may come to light anywhere
-        raise ValueError(f"'{path}' cannot be loaded: {_reason(why)}") from why
+        raise ModelFileError(f"'{path}' cannot be loaded: {_reason(why)}") from why
 
 
 def _load(path: Path) -> Recommender:
@@ -113,7 +115,7 @@ def _variables_within(most: int) -> Iterator[None]:
             yield
         except Exception as why:  # Keras puts words around what a layer raises
             if total > most:
-                raise ValueError(
+                raise ModelFileError(
                     f"its configuration declares {total:,} bytes of tables or more, "
                     f"and its weights take {most - SPARE:,}."
                 ) from why
@@ -125,7 +127,7 @@ def _check_example(spec: FeatureSpec) -> None:
         length = getattr(column, "max_len", None) or 1
         size = math.prod(getattr(column, "shape", ())) * length
         if size > LARGEST_EXAMPLE:
-            raise ValueError(
+            raise ModelFileError(
                 f"its column '{column.name}' has {size:,} values in a row, and a model "
                 f"file may have {LARGEST_EXAMPLE:,}."
             )

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.optimizers.row_sparse import RowSparse, gather_rows, write_rows
 
 
@@ -35,7 +36,7 @@ class Adagrad(RowSparse, keras.optimizers.Adagrad):
         **kwargs: as for :class:`Adam`.
 
     Raises:
-        ValueError: `initial_accumulator_value` is negative, or a `mesh` is given.
+        ConfigError: `initial_accumulator_value` is negative, or a `mesh` is given.
 
     Example:
         >>> table = tf.Variable([[0.0], [0.0], [0.0]])
@@ -54,7 +55,7 @@ class Adagrad(RowSparse, keras.optimizers.Adagrad):
         **kwargs: Any,
     ) -> None:
         if initial_accumulator_value < 0:
-            raise ValueError(
+            raise ConfigError(
                 f"initial_accumulator_value={initial_accumulator_value} of Adagrad is "
                 "negative and its root does not exist: choose 0 or more."
             )

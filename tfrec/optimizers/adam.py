@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.optimizers.row_sparse import RowSparse, gather_rows, write_rows
 
 
@@ -53,7 +54,7 @@ class Adam(RowSparse, keras.optimizers.Adam):
             in ``keras.optimizers.Adam``.
 
     Raises:
-        ValueError: `amsgrad` is True, or a `mesh` is given.
+        ConfigError: `amsgrad` is True, or a `mesh` is given.
 
     Example:
         >>> table = tf.Variable([[0.0], [0.0], [0.0]])
@@ -75,7 +76,7 @@ class Adam(RowSparse, keras.optimizers.Adam):
         **kwargs: Any,
     ) -> None:
         if amsgrad:
-            raise ValueError(
+            raise ConfigError(
                 "amsgrad=True is not supported by the row-sparse Adam: its running "
                 "maximum needs every row in every step; use keras.optimizers.Adam."
             )

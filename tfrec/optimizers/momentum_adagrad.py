@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.optimizers.adagrad import Adagrad
 from tfrec.optimizers.row_sparse import gather_rows, write_rows
 
@@ -35,7 +36,7 @@ class MomentumAdagrad(Adagrad):
         **kwargs: as for :class:`tfrec.optimizers.Adam`.
 
     Raises:
-        ValueError: `momentum` is not in [0, 1), the accumulator is negative, or a
+        ConfigError: `momentum` is not in [0, 1), the accumulator is negative, or a
             `mesh` is given.
 
     Example:
@@ -56,7 +57,7 @@ class MomentumAdagrad(Adagrad):
         **kwargs: Any,
     ) -> None:
         if not 0 <= momentum < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"momentum={momentum} of MomentumAdagrad must be 0 or more, and less "
                 "than 1: from 1 on the velocity grows without bound."
             )

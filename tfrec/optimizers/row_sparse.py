@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 
 
 def sum_duplicates(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
@@ -43,7 +44,7 @@ class RowSparse(keras.optimizers.Optimizer):
 
     def __init__(self, *, jit_compile: bool = False, **kwargs: Any) -> None:
         if kwargs.get("mesh") is not None:
-            raise ValueError(
+            raise ConfigError(
                 f"{type(self).__name__} does not run on a DTensor mesh: leave `mesh` "
                 "out, or use keras.dtensor.experimental.optimizers."
             )

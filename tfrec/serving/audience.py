@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.models.audience import members, nearest
 from tfrec.models.base import Recommender
 from tfrec.models.families import FactorScorer
@@ -21,14 +22,14 @@ class AudienceQuery(tf.Module):
         model: A model that has met data.
 
     Raises:
-        ValueError: The model has no vectors of users and items, or cannot make those of
-            its users from what it knows of them.
+        ConfigError: The model has no vectors of users and items, or cannot make those
+            of its users from what it knows of them.
     """
 
     def __init__(self, model: Recommender) -> None:
         super().__init__(name="audience")
         if not isinstance(model, FactorScorer):
-            raise ValueError(
+            raise ConfigError(
                 f"{type(model).__name__} has no vectors of users and items, so it "
                 "answers no audience query: export it without, or another model."
             )

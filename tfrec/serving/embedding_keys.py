@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.serving.embeddings import SIGNATURES
 
 TABLES = tuple(SIGNATURES)
@@ -37,7 +37,7 @@ class Keys:
     def __post_init__(self) -> None:
         for name in (self.prefix, self.model):
             if not NAME.fullmatch(name):
-                raise ValueError(
+                raise ConfigError(
                     f"'{name}' cannot be part of a key: use letters, digits, dots, "
                     "underscores and dashes."
                 )
@@ -78,7 +78,7 @@ def check_table(name: str) -> None:
     """Refuses what is no table.
 
     Raises:
-        ValueError: Neither ``user`` nor ``item``.
+        ConfigError: Neither ``user`` nor ``item``.
     """
     if name not in TABLES:
-        raise ValueError(f"no table '{name}'; {did_you_mean(name, TABLES)}")
+        raise ConfigError(f"no table '{name}'; {did_you_mean(name, TABLES)}")

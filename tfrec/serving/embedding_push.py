@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tfrec.errors import ConfigError
 from tfrec.serving.embedding_keys import TABLES, Keys, check_table, finished
 from tfrec.serving.embeddings import Table, kind
 
@@ -35,7 +36,7 @@ class Push:
         given = {"version": self.version, "batch": self.batch, "ttl": self.ttl}
         for what, value in given.items():
             if value is not None and value < 1:
-                raise ValueError(f"{what}={value} must be at least 1.")
+                raise ConfigError(f"{what}={value} must be at least 1.")
 
     def __call__(self, tables: Mapping[str, Table]) -> int:
         """Writes what is not there yet, counts, then switches.
@@ -47,14 +48,14 @@ class Push:
             How many vectors were written.
 
         Raises:
-            ValueError: There is no table, or the version holds other vectors.
+            ConfigError: There is no table, or the version holds other vectors.
             OSError: Keys are gone again before the switch.
             redis.RedisError: The server fails.
         """
         for name in tables:
             check_table(name)
         if not tables:
-            raise ValueError("there is nothing to push: give users, items or both.")
+            raise ConfigError("there is nothing to push: give users, items or both.")
         written = sum(self._write(n, tables[n]) for n in TABLES if n in tables)
         for name, table in tables.items():
             self._count(name, table)
@@ -105,7 +106,7 @@ class Push:
             pipe.hget(meta, name)
             there = json.loads(pipe.execute()[-1])
         if there["checksum"] != described["checksum"]:
-            raise ValueError(
+            raise ConfigError(
                 f"version {self.version} of '{self.keys.model}' holds other {name} "
                 "vectors: push these as another version."
             )

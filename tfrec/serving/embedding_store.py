@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrec.errors import ConfigError, ServerError
 from tfrec.serving.embedding_keys import TABLES, Keys, check_table, finished
 from tfrec.serving.embedding_push import Push
 from tfrec.serving.embeddings import Table, kind, raw_ids
@@ -74,7 +75,7 @@ class EmbeddingStore:
         version, described = self._open(table, version)
         wanted = raw_ids(ids) if len(ids) else np.zeros(0, object)
         if len(wanted) and kind(wanted) != described["ids"]:
-            raise ValueError(
+            raise ConfigError(
                 f"{self._name(version, table)} are under ids of {described['ids']}, "
                 f"not {kind(wanted)}: convert the ids."
             )
@@ -88,7 +89,7 @@ class EmbeddingStore:
             version: The live one when None.
 
         Raises:
-            ValueError: No such version or table, or not what was pushed.
+            ServerError: No such version or table, or not what was pushed.
             OSError: The server does not answer.
         """
         version, described = self._open(table, version)
@@ -99,7 +100,7 @@ class EmbeddingStore:
             batch = raw_ids(json.loads(text)) if text else np.zeros(0, object)
             found, known = self._read(version, table, described["dim"], batch)
             if not text or not known.all():
-                raise ValueError(
+                raise ServerError(
                     f"{self._name(version, table)} have lost keys, expired, evicted or "
                     "deleted: push the version again."
                 )
@@ -107,7 +108,7 @@ class EmbeddingStore:
             parts.append(found)
         result = Table(np.concatenate(ids), np.concatenate(parts))
         if result.checksum != described["checksum"]:
-            raise ValueError(
+            raise ServerError(
                 f"{self._name(version, table)} are not those that were pushed: push "
                 "them as another version."
             )
@@ -155,7 +156,7 @@ class EmbeddingStore:
         """Lets another finished version answer, for example an older one.
 
         Raises:
-            ValueError: There is no such version, or it is not finished.
+            ServerError: There is no such version, or it is not finished.
             OSError: The server does not answer.
         """
         with told(self.place):
@@ -164,7 +165,7 @@ class EmbeddingStore:
                 self.keys.meta(version), [finished(name) for name in TABLES]
             )
         if not any(begun) or [*map(bool, begun)] != [*map(bool, ended)]:
-            raise ValueError(
+            raise ServerError(
                 f"version {version} of '{self.keys.model}' on {self.place} is not "
                 f"there or not finished: there are {self.versions()}; push it first."
             )
@@ -214,7 +215,7 @@ class EmbeddingStore:
         check_table(table)
         version = self.live if version is None else version
         if version is None:
-            raise ValueError(
+            raise ServerError(
                 f"no version of '{self.keys.model}' is live on {self.place}: push one."
             )
         with told(self.place):
@@ -222,7 +223,7 @@ class EmbeddingStore:
                 self.keys.meta(version), [table, finished(table)]
             )
         if not text or not ended:
-            raise ValueError(
+            raise ServerError(
                 f"{self._name(version, table)} were never finished, or have expired: "
                 "push them."
             )
@@ -236,7 +237,7 @@ class EmbeddingStore:
             values = self._redis.mget(keys) if keys else []
         data = b"".join(blank if value is None else value for value in values)
         if len(data) != len(blank) * len(keys):
-            raise ValueError(
+            raise ServerError(
                 f"{self._name(version, table)} have keys that hold no vector of {dim}: "
                 "push them as another version."
             )
@@ -246,4 +247,4 @@ class EmbeddingStore:
 
 def _check_keep(keep: int) -> None:
     if keep < 1:
-        raise ValueError(f"keep={keep} must be at least 1.")
+        raise ConfigError(f"keep={keep} must be at least 1.")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, ModelFileError, did_you_mean
 from tfrec.features import Categorical
 from tfrec.models.raw import raw_features
 from tfrec.serving.load import Served, load
@@ -37,19 +37,19 @@ class Table:
     def __post_init__(self) -> None:
         ids, vectors = raw_ids(self.ids), np.asarray(self.vectors)
         if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
-            raise ValueError(
+            raise DataError(
                 f"vectors of shape {vectors.shape} and type {vectors.dtype} are no "
                 "table: give numbers as (rows, dim), at least one."
             )
         if len(ids) != len(vectors):
-            raise ValueError(
+            raise DataError(
                 f"there are {len(ids)} ids for {len(vectors)} vectors: give one each."
             )
         if len(set(ids.tolist())) != len(ids):
-            raise ValueError("an id stands twice among the ids: give each one vector.")
+            raise DataError("an id stands twice among the ids: give each one vector.")
         if not np.isfinite(vectors).all():
             row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-            raise ValueError(
+            raise DataError(
                 f"the vector of id {ids[row]!r} is not finite: train again, or leave "
                 "it out."
             )
@@ -73,7 +73,7 @@ def raw_ids(ids: Any) -> np.ndarray:
     """Ids as ``(rows,)`` text objects or int64.
 
     Raises:
-        ValueError: Anything else.
+        DataError: Anything else.
     """
     array = np.asarray(ids)
     if array.ndim == 1 and array.dtype.kind in "iu":
@@ -82,7 +82,7 @@ def raw_ids(ids: Any) -> np.ndarray:
         array = array.astype(object)
         if all(isinstance(value, str) for value in array.tolist()):
             return array
-    raise ValueError(
+    raise DataError(
         f"ids of shape {array.shape} and type {array.dtype} are none: give one list "
         "of text or of whole numbers."
     )
@@ -117,13 +117,13 @@ def embeddings(
     given = dict(features or {})
     for side in given:
         if side not in SIGNATURES:
-            raise ValueError(
+            raise ConfigError(
                 f"features are for the sides user and item, not '{side}'; "
                 f"{did_you_mean(side, SIGNATURES)}"
             )
     absent = [name for name in SIGNATURES.values() if name not in served.signatures]
     if absent:
-        raise ValueError(
+        raise ModelFileError(
             f"{served.config['class']} at {served.path} has no signature "
             f"{' and no '.join(absent)}, so no vectors: export a model with two towers."
         )
@@ -143,7 +143,7 @@ def _table(
         features = _vocabulary(served, side, column, names)
     missing = [name for name in (column.name, *names) if name not in features]
     if missing:
-        raise ValueError(
+        raise ConfigError(
             f"the {side} vectors of {served.config['class']} need the column "
             f"'{missing[0]}': add it to those of the {side}s."
         )
@@ -162,7 +162,7 @@ def _vocabulary(
     further = [name for name in names if name != column.name]
     if further or not column.vocabulary:
         wanted = ", ".join(further) or f"the ids of '{column.name}', which is hashed"
-        raise ValueError(
+        raise ConfigError(
             f"the {side} vectors of {served.config['class']} depend on {wanted}: give "
             f"these columns of the {side}s beside '{column.name}'."
         )

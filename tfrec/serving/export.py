@@ -18,6 +18,7 @@ import tensorflow as tf
 from google.protobuf.message import Error as MessageError
 
 import tfrec
+from tfrec.errors import ConfigError
 from tfrec.indexes.scann import Scann
 from tfrec.models.registry import name_of
 from tfrec.serving.servable import servable
@@ -57,9 +58,9 @@ def export(
         The version directory.
 
     Raises:
-        ValueError: The model cannot be served (it has met no data, hashes its items, is
-            too large for one graph), answers no audience query where one is wanted, or
-            the metrics cannot be written as JSON.
+        ConfigError: The model cannot be served (it has met no data, hashes its items,
+            is too large for one graph), answers no audience query where one is
+            wanted, or the metrics cannot be written as JSON.
         OSError: The directory cannot be written, or the disk is full. Nothing is left.
     """
     path = Path(path)
@@ -76,7 +77,7 @@ def export(
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             tf.saved_model.save(served.module, str(folder), served.signatures, options)
         except MessageError as why:
-            raise ValueError(
+            raise ConfigError(
                 f"nothing was exported to '{path}': ids and constants of "
                 f"{type(model).__name__} exceed the 2 GB of one graph; shorten the "
                 "vocabularies, or give large columns hash_bins."
@@ -135,7 +136,7 @@ def _json_metrics(metrics: dict[str, Any]) -> str:
             return value if math.isfinite(value) else None
         if value is None or isinstance(value, str | int):
             return value
-        raise ValueError(
+        raise ConfigError(
             f"{place} is of type {type(value).__name__}, which metrics.json cannot "
             "hold: give numbers, text, lists or dictionaries."
         )

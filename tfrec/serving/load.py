@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, ModelFileError, did_you_mean
 from tfrec.features import FeatureSpec
 from tfrec.indexes.scann import scann_operations
 from tfrec.models.audience import Audience
@@ -78,7 +78,7 @@ class Served:
         query, item = self.config["query_columns"], self.spec.item_column
         count = item.size - item.first
         if not 1 <= k <= count:
-            raise ValueError(
+            raise ConfigError(
                 f"k={k} is not between 1 and the catalogue's {count} items: choose "
                 "another."
             )
@@ -92,7 +92,7 @@ class Served:
         if "within" in function.structured_input_signature[1]:
             lists["within"] = raw_labels(within, n)
         elif within is not None:
-            raise ValueError(
+            raise ModelFileError(
                 f"{self.config['class']} was exported without categories of items: "
                 "leave within out, or give candidates."
             )
@@ -112,7 +112,7 @@ class Served:
                 of another length.
         """
         if "audience" not in self.signatures:
-            raise ValueError(
+            raise ModelFileError(
                 f"{self.config['class']} was exported without its users: export it "
                 "with audience=True."
             )
@@ -127,13 +127,13 @@ class Served:
     ) -> None:
         for name in given:
             if name not in wanted:
-                raise ValueError(
+                raise ConfigError(
                     f"{self.config['class']} reads no {side} column '{name}'; "
                     f"{did_you_mean(name, wanted)}"
                 )
         for name in wanted:
             if name not in given:
-                raise ValueError(
+                raise ConfigError(
                     f"{self.config['class']} reads column '{name}', which the {side} "
                     f"does not give: pass features['{name}']."
                 )
@@ -154,14 +154,14 @@ def load(path: str | Path) -> Served:
         path: Model directory (the highest version is taken) or version directory.
 
     Raises:
-        ValueError: Not a directory that ``export`` wrote.
+        ModelFileError: Not a directory that ``export`` wrote.
     """
     version = latest(Path(path)) or Path(path)
     try:
         return Served(version)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as why:
         damaged = (version / "saved_model.pb").exists()
-        raise ValueError(
+        raise ModelFileError(
             f"'{version}' is "
             f"{'damaged or not written by tfrec' if damaged else 'no exported model'}: "
             "give the directory that model.export(path) wrote, or one of its versions."

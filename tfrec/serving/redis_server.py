@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from tfrec.errors import ConfigError
+
 SCHEMES = ("redis", "rediss")
 ATTEMPTS = 3
 
@@ -26,10 +28,10 @@ def connect(url: str, timeout: float) -> tuple[Any, str]:
         The client, and ``host:port``.
 
     Raises:
-        ValueError: The URL is not of this form, or the package ``redis`` is missing.
+        ConfigError: The URL is not of this form, or the package ``redis`` is missing.
     """
     if importlib.util.find_spec("redis") is None:
-        raise ValueError(
+        raise ConfigError(
             "embeddings go to Redis through the package redis, which is not installed: "
             "run pip install -e '.[serving]' in the checkout of tfrec."
         )
@@ -51,7 +53,7 @@ def connect(url: str, timeout: float) -> tuple[Any, str]:
             retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), ATTEMPTS),
         )
     except ValueError:  # its text may hold the password
-        raise ValueError(
+        raise ConfigError(
             "the URL of the Redis server cannot be read: write "
             "redis://[user:password@]host[:port][/database], or rediss:// for TLS."
         ) from None

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import backend
+from tfrec.errors import ConfigError
 from tfrec.layers.categories import CategoryLookup, both
 from tfrec.layers.inputs import Lookup
 from tfrec.models.base import Recommender
@@ -159,12 +160,12 @@ def servable(model: Recommender, audience: bool = False) -> Servable:
 def _check(model: Recommender) -> None:
     name, item = type(model).__name__, model.spec.item_column
     if not model.adapted:
-        raise ValueError(
+        raise ConfigError(
             f"{name} has met no data, so it has neither items nor popularity to serve: "
             "call train.batches(model, n) or model.adapt(train) before export."
         )
     if item.hash_bins is not None:
-        raise ValueError(
+        raise ConfigError(
             f"item column '{item.name}' is hashed into {item.hash_bins} bins, from "
             "which no id comes back: give it a vocabulary to serve recommendations."
         )

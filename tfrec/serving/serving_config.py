@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfrec.errors import ConfigError, ModelFileError
 from tfrec.serving.export import versions
 
 MODELS, BATCHING = "models.config", "batching.config"
@@ -22,13 +23,13 @@ def find_models(folder: str | Path) -> dict[str, Path]:
         Absolute model directories by name, the directory's own.
 
     Raises:
-        ValueError: There is none, or a version holds no SavedModel.
+        ModelFileError: There is none, or a version holds no SavedModel.
     """
     folder = Path(folder).resolve()
     if versions(folder):
         found = [folder]
     elif (folder / GRAPH).exists():
-        raise ValueError(
+        raise ModelFileError(
             f"{folder} is one version of a model: give the folder around it, "
             f"{folder.parent}, with versions named by numbers."
         )
@@ -37,13 +38,13 @@ def find_models(folder: str | Path) -> dict[str, Path]:
         found = [child for child in children if versions(child)]
     if not found:
         what = "holds no exported model" if folder.exists() else "does not exist"
-        raise ValueError(
+        raise ModelFileError(
             f"{folder} {what}: give what model.export(path) wrote, or a folder of such."
         )
     for model in found:
         for version in versions(model):
             if not (model / str(version) / GRAPH).is_file():
-                raise ValueError(
+                raise ModelFileError(
                     f"{model / str(version)} holds no {GRAPH}, so it is no version of "
                     f"{model.name}: move it away."
                 )
@@ -63,15 +64,15 @@ def models_config(
             these versions answer, and the highest.
 
     Raises:
-        ValueError: Labels for several models, or for a version that is not there.
+        ConfigError: Labels for several models, or for a version that is not there.
     """
     from google.protobuf import text_format
     from tensorflow_serving.config import model_server_config_pb2
 
     if latest < 1:
-        raise ValueError(f"{latest} versions cannot answer: give 1 or more.")
+        raise ConfigError(f"{latest} versions cannot answer: give 1 or more.")
     if labels and len(models) > 1:
-        raise ValueError(
+        raise ConfigError(
             f"labels are of one model, and there are {', '.join(models)}: give the "
             "folder of one."
         )
@@ -83,7 +84,7 @@ def models_config(
         there = versions(path)
         for label, version in (labels or {}).items():
             if version not in there:
-                raise ValueError(
+                raise ConfigError(
                     f"label '{label}' is for version {version} of {name}, which has "
                     f"{', '.join(map(str, there))}: choose one of them."
                 )
@@ -109,10 +110,10 @@ def batching_config(models: Mapping[str, Path], size: int, micros: int) -> str:
         micros: How long, in microseconds, a request waits for others.
 
     Raises:
-        ValueError: A number is too small, or requests of a signature cannot be joined.
+        ConfigError: A number is too small, or requests of a signature cannot be joined.
     """
     if size < 1 or micros < 0:
-        raise ValueError(
+        raise ConfigError(
             f"batches of {size} rows after {micros} microseconds cannot be: give at "
             "least 1 and 0."
         )
@@ -134,7 +135,7 @@ def _signatures(version: Path) -> dict[str, dict[str, Any]]:
     try:
         graph.ParseFromString((version / GRAPH).read_bytes())
     except DecodeError as why:
-        raise ValueError(
+        raise ModelFileError(
             f"{version / GRAPH} is damaged: export the model again."
         ) from why
     found = {}
@@ -154,7 +155,7 @@ def _check_joined(place: str, inputs: Mapping[str, Any]) -> None:
             problem = "has rows of any length"
         else:
             continue
-        raise ValueError(
+        raise ModelFileError(
             f"requests cannot be batched by the server, because input '{name}' of "
             f"{place}, {problem}: ask for several queries in one request instead."
         )

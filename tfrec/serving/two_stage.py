@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec
 from tfrec.models.base import Recommender
 from tfrec.models.config import Config as BaseConfig
@@ -32,7 +33,7 @@ class TwoStage(Recommender):
         shortlist: Items that are ranked for each query, at least ``k``.
 
     Raises:
-        ValueError: A model has met no data, the models differ in users, items or a
+        ConfigError: A model has met no data, the models differ in users, items or a
             column that both read, or ``ranking`` does not score pairs.
 
     Example:
@@ -58,7 +59,7 @@ class TwoStage(Recommender):
     ) -> None:
         spec = _joined(retrieval, ranking)
         if shortlist < 1:
-            raise ValueError(f"shortlist={shortlist} ranks nothing: give 1 or more.")
+            raise ConfigError(f"shortlist={shortlist} ranks nothing: give 1 or more.")
         super().__init__(spec, shortlist=shortlist)
         self.retrieval, self.ranking = retrieval, ranking
         self.catalogue.arrays = {
@@ -89,9 +90,9 @@ class TwoStage(Recommender):
         """Refuses: the two models are saved on their own.
 
         Raises:
-            ValueError: Always.
+            ConfigError: Always.
         """
-        raise ValueError(
+        raise ConfigError(
             f"'{filepath}' was not written: save the retrieval and the ranking model, "
             "and join them again with TwoStage(...); export(...) writes them as one."
         )
@@ -164,14 +165,14 @@ def _joined(retrieval: Recommender, ranking: Recommender) -> FeatureSpec:
     names = [type(model).__name__ for model in (retrieval, ranking)]
     for model, name in zip((retrieval, ranking), names, strict=True):
         if not model.adapted:
-            raise ValueError(
+            raise ConfigError(
                 f"{name} has met no data: train it, or call model.adapt(train) first."
             )
     if not isinstance(ranking, PairScorer | FactorScorer):
-        raise ValueError(f"{names[1]} scores no pairs: rank with another model.")
+        raise ConfigError(f"{names[1]} scores no pairs: rank with another model.")
     one, other = retrieval.spec, ranking.spec
     if (one.user, one.item) != (other.user, other.item):
-        raise ValueError(
+        raise ConfigError(
             f"{names[0]} knows users and items as '{one.user}' and '{one.item}', "
             f"{names[1]} as '{other.user}' and '{other.item}': train both on one data "
             "set."
@@ -179,7 +180,7 @@ def _joined(retrieval: Recommender, ranking: Recommender) -> FeatureSpec:
     spec = one.select(*retrieval.columns)
     for column in other.select(*ranking.columns).columns:
         if column.name in spec and spec[column.name] != column:
-            raise ValueError(
+            raise ConfigError(
                 f"{names[0]} and {names[1]} declare column '{column.name}' "
                 "differently: train both with one spec."
             )

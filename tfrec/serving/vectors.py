@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.models.families import FactorScorer
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ def item_vectors(model: Recommender) -> tuple[list[str], np.ndarray]:
         Raw ids as text, and ``(items, dim)`` float32.
 
     Raises:
-        ValueError: The model has no item vectors, or hashes its items.
+        ConfigError: The model has no item vectors, or hashes its items.
     """
     column = model.spec.item_column
     if column.hash_bins is not None:
-        raise ValueError(
+        raise ConfigError(
             f"column '{column.name}' is hashed, so a vector belongs to no one item: "
             "train with a vocabulary."
         )
@@ -38,7 +39,7 @@ def item_vectors(model: Recommender) -> tuple[list[str], np.ndarray]:
     elif isinstance(model, FactorScorer):
         vectors = model.catalogue_state()["item"]
     else:
-        raise ValueError(
+        raise ConfigError(
             f"{type(model).__name__} scores pairs and has no item vectors: choose a "
             "model with towers or an item embedding."
         )
@@ -54,12 +55,12 @@ def write_word2vec(path: str | Path, ids: Iterable[str], vectors: np.ndarray) ->
         vectors: ``(items, dim)``.
 
     Raises:
-        ValueError: An id is empty or has a space, which separates the fields.
+        ConfigError: An id is empty or has a space, which separates the fields.
     """
     ids = list(ids)
     for name in ids:
         if not name or name.split() != [name]:
-            raise ValueError(
+            raise ConfigError(
                 f"id {name!r} has a space or nothing in it, and spaces separate the "
                 "fields of word2vec's format: write the projector's files instead."
             )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfrec.errors import ConfigError
+
 ROUNDS = 20
 
 
@@ -68,11 +70,11 @@ def by_clusters(vectors: np.ndarray, seed: int) -> np.ndarray:
         ``(items,)`` int64 item numbers.
 
     Raises:
-        ValueError: A vector is not finite.
+        ConfigError: A vector is not finite.
     """
     lost = int(np.sum(~np.isfinite(vectors).all(axis=1)))
     if lost:
-        raise ValueError(
+        raise ConfigError(
             f"{lost} of {len(vectors)} vectors are not finite, so no tree can be "
             "learned from them: has training diverged? Lower the learning rate."
         )

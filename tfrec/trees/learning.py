@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 
 
 class TreeLearning(keras.callbacks.Callback):
@@ -17,19 +18,19 @@ class TreeLearning(keras.callbacks.Callback):
         every: Epochs between two trees.
 
     Raises:
-        ValueError: ``every`` below 1, or in ``fit`` a model without a tree.
+        ConfigError: ``every`` below 1, or in ``fit`` a model without a tree.
     """
 
     def __init__(self, every: int) -> None:
         super().__init__()
         if every < 1:
-            raise ValueError(f"every={every} epochs is not possible: use 1 or more.")
+            raise ConfigError(f"every={every} epochs is not possible: use 1 or more.")
         self.every = every
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks that there is a tree to learn."""
         if not hasattr(self.model, "learn_tree"):
-            raise ValueError(
+            raise ConfigError(
                 f"{type(self.model).__name__} has no tree to learn: leave TreeLearning "
                 "out of its callbacks."
             )

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.trees import arrange
 
 
@@ -49,10 +50,10 @@ class Tree(keras.layers.Layer):
             order: ``(items,)`` item numbers from left to right, 0 for the first item.
 
         Raises:
-            ValueError: An item is missing or stands there twice.
+            ConfigError: An item is missing or stands there twice.
         """
         if not np.array_equal(np.sort(order), np.arange(self.items)):
-            raise ValueError(
+            raise ConfigError(
                 f"an order of {len(order)} entries does not hold each of the "
                 f"{self.items} items once: give a permutation of their numbers."
             )

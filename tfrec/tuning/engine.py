@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tfrec.backend import keras_tuner
+from tfrec.errors import ConfigError, ModelFileError
 from tfrec.tuning import state
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
         algorithm: How hyper-parameters are chosen.
 
     Raises:
-        ValueError: The state of an earlier search is damaged, or names other classes.
+        ModelFileError: The state of an earlier search is damaged, or names other
+            classes.
     """
     library = keras_tuner()
     if algorithm == "hyperband" and getattr(owner.kind, "one_pass", False):
@@ -88,7 +90,7 @@ def made(owner: Tuner, algorithm: Algorithm) -> Any:
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as why:
         if not owner.resumed:
             raise
-        raise ValueError(
+        raise ModelFileError(
             f"{owner.folder} is damaged ({_last_line(str(why))}): remove it and search "
             "anew."
         ) from why
@@ -105,7 +107,7 @@ def run(tuner: Any, callbacks: list[Any]) -> None:
 
     Raises:
         OSError: The disk is full.
-        ValueError: Three trials in a row failed.
+        ConfigError: Three trials in a row failed.
     """
     errors = keras_tuner().errors
     try:
@@ -113,7 +115,7 @@ def run(tuner: Any, callbacks: list[Any]) -> None:
     except errors.FatalError as error:
         raise error.__cause__ or error from None
     except RuntimeError as error:
-        raise ValueError(
+        raise ConfigError(
             f"three trials in a row failed, the last with: {_last_line(str(error))}"
         ) from error
 

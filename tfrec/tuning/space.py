@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any, get_args
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, did_you_mean
 from tfrec.models.config import Config, Tune
 
 RANGE = tuple(field.name for field in dataclasses.fields(Tune))
@@ -41,13 +41,13 @@ class Space:
                 fix it.
 
         Raises:
-            ValueError: An unknown hyper-parameter or key, a value of the wrong type, a
+            ConfigError: An unknown hyper-parameter or key, a value of the wrong type, a
                 range that is none, or nothing left to search.
         """
         hints, ranges, fixed = config.hints(), config.space(), {}
         for name, change in (changes or {}).items():
             if name not in hints:
-                raise ValueError(
+                raise ConfigError(
                     f"{config.__qualname__} has no hyper-parameter '{name}'; "
                     f"{did_you_mean(name, hints)}"
                 )
@@ -60,7 +60,7 @@ class Space:
         for name, tune in ranges.items():
             _check(config, name, tune, hints[name])
         if not ranges:
-            raise ValueError(
+            raise ConfigError(
                 f"{config.__qualname__} has nothing to search: give one of "
                 f"{', '.join(hints)} a range, such as {{low: 1, high: 10}}."
             )
@@ -106,12 +106,12 @@ class Space:
 def _changed(name: str, tune: Tune, change: Mapping[str, Any]) -> Tune:
     for key in change:
         if key not in RANGE:
-            raise ValueError(
+            raise ConfigError(
                 f"the range of '{name}' has no '{key}'; {did_you_mean(str(key), RANGE)}"
             )
     if "choices" in change:
         if not isinstance(change["choices"], list | tuple):
-            raise ValueError(f"the choices of '{name}' must be a list of values.")
+            raise ConfigError(f"the choices of '{name}' must be a list of values.")
         return Tune(choices=tuple(change["choices"]))
     if tune.choices:
         tune = Tune()
@@ -125,19 +125,19 @@ def _check(config: type[Config], name: str, tune: Tune, hint: Any) -> None:
             config.make({name: choice})
         return
     if not {int, float} & {hint, *get_args(hint)}:
-        raise ValueError(
+        raise ConfigError(
             f"'{name}' is no number: give it choices, such as {{choices: [...]}}."
         )
     low, high = tune.low, tune.high
     if not (isinstance(low, Real) and isinstance(high, Real) and low < high):
-        raise ValueError(
+        raise ConfigError(
             f"the range of '{name}' is from {low} to {high}: give it a low and a "
             "higher high."
         )
     if _whole(hint) and (low != int(low) or high != int(high)):
-        raise ValueError(f"'{name}' takes whole numbers, not {low} to {high}.")
+        raise ConfigError(f"'{name}' takes whole numbers, not {low} to {high}.")
     if tune.log and low <= 0:
-        raise ValueError(
+        raise ConfigError(
             f"the range of '{name}' is logarithmic and begins at {low}: give it a low "
             "above 0, or log: false."
         )

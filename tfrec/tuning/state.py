@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tfrec.errors import ConfigError, ModelFileError
+
 SEARCH, TRIALS = "search.json", "trials.json"
 SPARE = 64 * 1024**2
 
@@ -25,12 +27,12 @@ def claim(folder: Path, search: dict[str, Any], events: str) -> bool:
         Whether an earlier search of the same settings and events is there to go on.
 
     Raises:
-        ValueError: The folder holds another search, or anything else.
+        ConfigError: The folder holds another search, or anything else.
     """
     file = folder / SEARCH
     if not file.is_file():
         if folder.is_dir() and any(folder.iterdir()):
-            raise ValueError(
+            raise ConfigError(
                 f"{folder} is not empty and holds no search: choose another folder."
             )
         write(file, {**search, "events": events})
@@ -38,12 +40,12 @@ def claim(folder: Path, search: dict[str, Any], events: str) -> bool:
     there = read(file)
     for name, value in json.loads(json.dumps(search)).items():
         if there.get(name) != value:
-            raise ValueError(
+            raise ConfigError(
                 f"{folder} holds a search with {name} {there.get(name)}, not {value}: "
                 "choose another folder, or remove it to start anew."
             )
     if there.get("events") != events:
-        raise ValueError(
+        raise ConfigError(
             f"{folder} holds a search over other events than {search['data']} has now: "
             "choose another folder, or remove it to start anew."
         )
@@ -54,12 +56,12 @@ def read(file: Path) -> Any:
     """What a state file holds.
 
     Raises:
-        ValueError: It is damaged.
+        ModelFileError: It is damaged.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(
+        raise ModelFileError(
             f"{file} is damaged: remove {file.parent} and search anew."
         ) from error
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfrec import keras
 from tfrec.data.fingerprint import fingerprint
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, ModelFileError, did_you_mean
 from tfrec.evaluation import Evaluator, protocols
 from tfrec.evaluation.callback import RankingCallback, monitored
 from tfrec.evaluation.table import LOWER_IS_BETTER
@@ -93,9 +93,9 @@ class Tuner:
     ) -> None:
         for name, count in (("trials", trials), ("epochs", epochs)):
             if count < 1:
-                raise ValueError(f"{name}={count} must be 1 or more.")
+                raise ConfigError(f"{name}={count} must be 1 or more.")
         if algorithm not in ALGORITHMS:
-            raise ValueError(
+            raise ConfigError(
                 f"algorithm '{algorithm}' is none of {', '.join(ALGORITHMS)}; "
                 f"{did_you_mean(algorithm, ALGORITHMS)}"
             )
@@ -222,7 +222,9 @@ class Tuner:
         for trial in self._tuner.oracle.get_best_trials(1):
             if trial.status == "COMPLETED":
                 return trial
-        raise ValueError(f"{self.folder} holds no trial that ended well: search first.")
+        raise ModelFileError(
+            f"{self.folder} holds no trial that ended well: search first."
+        )
 
     def _objective(self, name: str | None) -> tuple[str, str]:
         """Name and mode of the score; raises ValueError if nothing reports it."""
@@ -232,7 +234,7 @@ class Tuner:
         reported = Evaluator(self.valid, self.protocol).evaluate(model).metrics
         metric = name.removeprefix("val_")
         if metric not in reported:
-            raise ValueError(
+            raise ConfigError(
                 f"objective '{name}' is reported by nothing here; "
                 f"{did_you_mean(name, [f'val_{known}' for known in reported])}"
             )

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, DataError, did_you_mean
 
 BLOCK_BYTES = 4 << 20
 FORMATS = ("csv", "tsv", "parquet", "libsvm")
@@ -78,12 +78,12 @@ def _open(
 ) -> TableFile:
     if not path.is_file():
         kind = "is a directory" if path.is_dir() else "does not exist"
-        raise ValueError(f"{path} {kind}: name a {', '.join(FORMATS)} file.")
+        raise DataError(f"{path} {kind}: name a {', '.join(FORMATS)} file.")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty: it needs at least one row.")
+        raise DataError(f"{path} is empty: it needs at least one row.")
     format = format or _format_of(path)
     if format not in FORMATS:
-        raise ValueError(
+        raise ConfigError(
             f"format '{format}' of {path} is unknown; {did_you_mean(format, FORMATS)}"
         )
     if format == "parquet":
@@ -105,7 +105,7 @@ def _format_of(path: Path) -> str:
         suffixes.pop()
     suffix = suffixes[-1] if suffixes else ""
     if suffix not in SUFFIXES:
-        raise ValueError(
+        raise ConfigError(
             f"the format of {path} is unknown from its suffix '{suffix}': pass format="
             f"{' or '.join(FORMATS)}."
         )
@@ -132,7 +132,7 @@ class Renamed:
         self._old = dict(zip(self._names, found, strict=True))
         twice = [n for n in rename.values() if self._names.count(n) > 1]
         if twice:
-            raise ValueError(
+            raise ConfigError(
                 f"two columns of {file.path} would be called '{twice[0]}': give each a "
                 "name of its own."
             )
@@ -175,11 +175,11 @@ def check_columns(path: Path, found: list[str], wanted: list[str]) -> None:
     """Refuses missing columns.
 
     Raises:
-        ValueError: Names the column, the file, what was found and the near match.
+        DataError: Names the column, the file, what was found and the near match.
     """
     for name in wanted:
         if name not in found:
-            raise ValueError(
+            raise DataError(
                 f"column '{name}' missing from {path}: found {', '.join(found)}; "
                 f"{did_you_mean(name, found)}"
             )

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from tfrec.data.readers.base import UNREADABLE, CountedInput, check_columns
+from tfrec.errors import ConfigError, DataError
 
 LONGEST_VALUE = 1 << 20
 LONGEST_FIELD = 1 << 30  # what Python's own reader, which finds lines, gets through
@@ -45,13 +46,13 @@ class Delimited:
         try:
             "".encode(encoding)
         except LookupError:
-            raise ValueError(
+            raise ConfigError(
                 f"encoding '{encoding}' is unknown: use utf8 or latin-1, for example."
             ) from None
         self._names = list(names) if names else self._header()
         twice = [name for name, count in Counter(self._names).items() if count > 1]
         if twice:
-            raise ValueError(
+            raise DataError(
                 f"{path} has two columns named '{twice[0]}': rename one of them."
             )
 
@@ -87,7 +88,7 @@ class Delimited:
         except (pa.ArrowInvalid, UnicodeDecodeError, *UNREADABLE) as error:
             self._refuse(error)
         if empty:
-            raise ValueError(f"{self.path} has no rows after its header line.")
+            raise DataError(f"{self.path} has no rows after its header line.")
 
     def done(self) -> float:
         """Share of the bytes read."""
@@ -105,7 +106,7 @@ class Delimited:
         try:
             _, header = next(self._records())
         except StopIteration:
-            raise ValueError(f"{self.path} is empty: it has no header line.") from None
+            raise DataError(f"{self.path} is empty: it has no header line.") from None
         except (UnicodeDecodeError, *UNREADABLE) as error:
             self._refuse(error)
         return header
@@ -136,28 +137,28 @@ class Delimited:
         try:
             for line, fields in self._records():
                 if wanted and len(fields) != wanted:
-                    raise ValueError(
+                    raise DataError(
                         f"{self.path} line {line} has {len(fields)} fields and the "
                         f"header names {wanted}: mend the line."
                     ) from error
                 longest = max(map(len, fields))
                 if longest > LONGEST_VALUE:
-                    raise ValueError(
+                    raise DataError(
                         f"{self.path} line {line} has a value of {longest:,} letters, "
                         f"more than {LONGEST_VALUE:,}: mend the line, a quote may be "
                         "open."
                     ) from error
         except UnicodeDecodeError:
-            raise ValueError(
+            raise DataError(
                 f"{self.path} line {self._undecodable()} is not {self.encoding} text: "
                 "pass the file's encoding, for example encoding='latin-1'."
             ) from error
         except (csv.Error, *UNREADABLE) as cause:
-            raise ValueError(
+            raise DataError(
                 f"{self.path} cannot be read after line {line}: {cause}."
             ) from error
         first = str(error).splitlines()[0]
-        raise ValueError(f"{self.path} cannot be read: {first}") from error
+        raise DataError(f"{self.path} cannot be read: {first}") from error
 
     def _undecodable(self) -> int:
         """First line whose bytes are not of the encoding."""

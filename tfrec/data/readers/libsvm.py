@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from tfrec.data.readers.base import UNREADABLE, CountedInput, check_columns
+from tfrec.errors import DataError
 
 LABEL = "label"
 BAG = "features"
@@ -45,7 +46,7 @@ class LibSvm:
         path: The file.
 
     Raises:
-        ValueError: No entries, or a line that is not libSVM.
+        DataError: No entries, or a line that is not libSVM.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +54,7 @@ class LibSvm:
         self._input: CountedInput | None = None
         block = next(self._blocks(HEAD_BYTES), None)
         if block is None:
-            raise ValueError(f"{path} is empty: it needs at least one row.")
+            raise DataError(f"{path} is empty: it needs at least one row.")
         _, counts, index, value = self._parse(block, 0)
         width = int(counts[0])
         self._fields = 0
@@ -104,7 +105,7 @@ class LibSvm:
     ) -> dict[str, pa.Array]:
         wrong = np.flatnonzero(counts != self._fields)
         if len(wrong):
-            raise ValueError(
+            raise DataError(
                 f"{self.path} {self.place(row + int(wrong[0]))} has "
                 f"{counts[wrong[0]]} entries and the lines before it "
                 f"{self._fields}: every line needs one entry per field."
@@ -113,7 +114,7 @@ class LibSvm:
         numeric = self._numeric
         moved = np.flatnonzero((index != self._constant)[:, numeric].any(axis=1))
         if len(moved):
-            raise ValueError(
+            raise DataError(
                 f"{self.path} {self.place(row + int(moved[0]))} has another index in a "
                 "field whose index was the same on all lines before: fields must keep "
                 "their order."
@@ -129,7 +130,7 @@ class LibSvm:
         other = np.flatnonzero(value != 1)
         if len(other):
             line = int(np.searchsorted(np.cumsum(counts), other[0], side="right"))
-            raise ValueError(
+            raise DataError(
                 f"{self.path} {self.place(row + line)} gives an id a value other than "
                 "1, which no column can hold: keep ids as index:1 and numbers in "
                 "fields of a constant index."
@@ -159,7 +160,7 @@ class LibSvm:
         large = np.flatnonzero(np.abs(entries[:, 0]) >= MOST_EXACT)
         if len(large):
             line = int(np.searchsorted(np.cumsum(counts), large[0], side="right"))
-            raise ValueError(
+            raise DataError(
                 f"{self.path} {self.place(row + line)} has an index beyond "
                 f"{MOST_EXACT:,}, and larger ones are not told apart: number the ids "
                 "from 0."
@@ -172,7 +173,7 @@ class LibSvm:
     def _refuse_line(self, text: bytes, row: int) -> None:
         lines = text.split(b"\n")
         number = next(i for i, line in enumerate(lines) if not _LINE.fullmatch(line))
-        raise ValueError(
+        raise DataError(
             f"{self.path} {self.place(row + number)} is not 'label index:value ...': "
             f"'{lines[number][:60].decode(errors='replace')}'."
         )
@@ -193,7 +194,7 @@ class LibSvm:
             if _uncommented(rest).strip():
                 yield _uncommented(rest)
         except UNREADABLE as error:
-            raise ValueError(f"{self.path} cannot be read: {error}.") from error
+            raise DataError(f"{self.path} cannot be read: {error}.") from error
 
     def _lines(self) -> Iterator[bytes]:
         rest = b""

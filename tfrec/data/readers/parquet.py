@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfrec.data.readers.base import check_columns
+from tfrec.errors import DataError
 
 
 class Parquet:
@@ -18,7 +19,7 @@ class Parquet:
         path: The file.
 
     Raises:
-        ValueError: The file is not Parquet, is cut off, or has no rows.
+        DataError: The file is not Parquet, is cut off, or has no rows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,12 +28,12 @@ class Parquet:
         try:
             self._file = pq.ParquetFile(path)
         except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(
+            raise DataError(
                 f"{path} is not a readable Parquet file ({_first_line(error)}): write "
                 "it again, or pass its real format."
             ) from error
         if not self._file.metadata.num_rows:
-            raise ValueError(f"{path} has no rows: it needs at least one.")
+            raise DataError(f"{path} has no rows: it needs at least one.")
 
     def names(self) -> list[str]:
         """Column names in file order."""
@@ -50,7 +51,7 @@ class Parquet:
                 self._read += len(batch)
                 yield batch.select(names)
         except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(
+            raise DataError(
                 f"{self.path} is damaged after row {self._read} "
                 f"({_first_line(error)}): write it again."
             ) from error

@@ -10,6 +10,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from tfrec.errors import DataError
+
 SITE = "https://files.grouplens.org/datasets/movielens/"
 TIMEOUT = 10.0
 
@@ -22,7 +24,7 @@ def check_zip(path: Path, members: tuple[str, ...]) -> None:
         members: Files it must hold.
 
     Raises:
-        ValueError: Not a zip, damaged, incomplete, or with paths that leave the folder.
+        DataError: Not a zip, damaged, incomplete, or with paths that leave the folder.
     """
     cure = f"download it again from {SITE}{path.name}"
     try:
@@ -31,18 +33,18 @@ def check_zip(path: Path, members: tuple[str, ...]) -> None:
             for name in held:
                 parts = PurePosixPath(name.replace("\\", "/"))
                 if parts.is_absolute() or ".." in parts.parts or ":" in name:
-                    raise ValueError(
+                    raise DataError(
                         f"archive {path} holds the path '{name}', which leaves its "
                         f"folder: {cure}."
                     )
             damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"archive {path} is damaged ({error}): {cure}.") from error
+        raise DataError(f"archive {path} is damaged ({error}): {cure}.") from error
     if damaged:
-        raise ValueError(f"archive {path} is damaged at '{damaged}': {cure}.")
+        raise DataError(f"archive {path} is damaged at '{damaged}': {cure}.")
     missing = [name for name in members if name not in held]
     if missing:
-        raise ValueError(
+        raise DataError(
             f"archive {path} lacks '{missing[0]}', so it is another one: {cure}."
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfrec.data.timeline import SECOND
 from tfrec.datasets.sources.sequences import NUMBER, contents
+from tfrec.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ def lines(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ``(events,)`` int64 number of the line, from 0, and item.
 
     Raises:
-        ValueError: The file is damaged or a line is of another form.
+        DataError: The file is damaged or a line is of another form.
     """
     import numpy as np
     import pyarrow as pa
@@ -39,7 +40,7 @@ def lines(path: Path) -> tuple[np.ndarray, np.ndarray]:
     wrong = np.flatnonzero(~right.to_numpy(zero_copy_only=False))
     if len(wrong):
         line = int(session[wrong[0]])
-        raise ValueError(
+        raise DataError(
             f"{path} line {line + 1} is not items, numbers with one space between: "
             f"'{' '.join(split[line].as_py())[:60]}'; fetch the file again."
         )
@@ -56,7 +57,7 @@ def clicks(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         ``(clicks,)`` int64 session, item and microseconds since 1970, line by line.
 
     Raises:
-        ValueError: The file is damaged, has other columns, or a value is no number.
+        DataError: The file is damaged, has other columns, or a value is no number.
     """
     import numpy as np
     import pyarrow as pa
@@ -72,11 +73,11 @@ def clicks(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             ),
         )
     except pa.ArrowInvalid as why:
-        raise ValueError(
+        raise DataError(
             f"{path} is not tab-separated clicks ({why}): fetch it again."
         ) from why
     if tuple(table.column_names) != HEAD or not len(table):
-        raise ValueError(
+        raise DataError(
             f"{path} has the columns {', '.join(table.column_names)} and "
             f"{len(table)} lines below, instead of clicks below {', '.join(HEAD)}: "
             "fetch it again."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfrec.errors import ConfigError, DataError
+
 
 def found(
     data_set: str, data_dir: Path | None, names: tuple[str, ...], source: str
@@ -20,7 +22,7 @@ def found(
         ValueError: No data directory, or none of the files.
     """
     if data_dir is None:
-        raise ValueError(
+        raise ConfigError(
             f"{data_set} is read from the folder '{Path(names[0]).parent}' of a data "
             "directory: pass data_dir, or set TFREC_DATA_DIR."
         )
@@ -28,6 +30,6 @@ def found(
         for path in (data_dir / name, data_dir / f"{name}.xz"):
             if path.is_file():
                 return path
-    raise ValueError(
+    raise DataError(
         f"{data_set} needs {' or '.join(names)} (plain or .xz) in {data_dir}: {source}."
     )

@@ -6,6 +6,8 @@ import lzma
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfrec.errors import DataError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -26,7 +28,7 @@ def sequences(
         0 where there are none.
 
     Raises:
-        ValueError: The file is damaged, a line is of another form, or a user has two.
+        DataError: The file is damaged, a line is of another form, or a user has two.
     """
     import numpy as np
     import pyarrow as pa
@@ -47,7 +49,7 @@ def sequences(
     wrong = (lengths < 2) | (np.add.reduceat(right, begin, dtype=np.int64) < lengths)
     if wrong.any():
         line = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
+        raise DataError(
             f"{path} line {line + 1} is not a user and items, numbers with one space "
             f"between{', and a time after each item' if timed else ''}: "
             f"'{' '.join(lines[line].as_py())[:60]}'; fetch the file again."
@@ -58,7 +60,7 @@ def sequences(
     known, first = np.unique(owners, return_index=True)
     if len(known) < len(owners):
         line = int(np.setdiff1d(np.arange(len(owners)), first)[0])
-        raise ValueError(
+        raise DataError(
             f"{path} line {line + 1} is another line of user {owners[line]}: "
             "fetch the file again."
         )
@@ -76,7 +78,7 @@ def contents(path: Path) -> bytes:
     """The bytes of a file, plain or ``.xz``.
 
     Raises:
-        ValueError: The file is damaged.
+        DataError: The file is damaged.
     """
     from tfrec.data.readers.base import UNREADABLE
 
@@ -85,4 +87,4 @@ def contents(path: Path) -> bytes:
             return lzma.decompress(path.read_bytes())
         return path.read_bytes()
     except UNREADABLE as error:
-        raise ValueError(f"{path} is damaged ({error}): fetch it again.") from error
+        raise DataError(f"{path} is damaged ({error}): fetch it again.") from error

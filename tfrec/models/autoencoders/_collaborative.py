@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.columns import Text
+from tfrec.errors import ConfigError
 from tfrec.models.autoencoders._layerwise import check_noise
 from tfrec.models.autoencoders._views import TextsAndTakers
 from tfrec.models.base import Recommender
@@ -92,13 +93,13 @@ class _Collaborative(BatchLoss, FactorScorer, Recommender):
         config = self.config
         for name in ("unobserved_confidence", "lambda_u", "lambda_v"):
             if getattr(config, name) <= 0:
-                raise ValueError(
+                raise ConfigError(
                     f"{name}={getattr(config, name)} must be more than 0: without it "
                     "the equations may have no solution."
                 )
         check_noise(config.noise)
         if config.confidence <= config.unobserved_confidence:
-            raise ValueError(
+            raise ConfigError(
                 f"confidence={config.confidence} must be more than "
                 f"unobserved_confidence={config.unobserved_confidence}: what was taken "
                 "counts more than what was not."
@@ -116,12 +117,12 @@ class _Collaborative(BatchLoss, FactorScorer, Recommender):
         """The first text of items.
 
         Raises:
-            ValueError: The spec declares none.
+            ConfigError: The spec declares none.
         """
         for column in self.spec.on("item"):
             if isinstance(column, Text):
                 return column
-        raise ValueError(
+        raise ConfigError(
             f"{type(self).__name__} reads a text of each item and the spec has none: "
             "declare Text('title', side='item') in it."
         )

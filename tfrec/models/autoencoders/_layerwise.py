@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.layers.denoising import StackedAutoencoder
 from tfrec.models.first_callback import fit_with
 
@@ -98,10 +99,10 @@ def check_noise(noise: float) -> None:
     """Refuses a chance at which nothing is left, or that is none.
 
     Raises:
-        ValueError: Noise outside [0, 1).
+        ConfigError: Noise outside [0, 1).
     """
     if not 0 <= noise < 1:
-        raise ValueError(
+        raise ConfigError(
             f"noise={noise} must be from 0 to below 1: something has to be left."
         )
 
@@ -110,9 +111,9 @@ def check_layers(layers: tuple[int, ...], epochs: int) -> None:
     """Refuses what no stack can be made of or trained with.
 
     Raises:
-        ValueError: No layer, or no epoch for each layer.
+        ConfigError: No layer, or no epoch for each layer.
     """
     if not layers or min(layers) < 1:
-        raise ValueError(f"layers={layers} must name at least one width, from 1 up.")
+        raise ConfigError(f"layers={layers} must name at least one width, from 1 up.")
     if epochs < 1:
-        raise ValueError(f"pretrain_epochs={epochs} must be at least 1.")
+        raise ConfigError(f"pretrain_epochs={epochs} must be at least 1.")

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.rows import Rows
+from tfrec.errors import DataError
 from tfrec.models.autoencoders._ratings import FromRatings, in_groups
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class FromRatingValues(FromRatings):
             return  # refused later, as by every model of ratings
         count = len(np.unique(data.label[np.isfinite(data.label)]))
         if count > levels:
-            raise ValueError(
+            raise DataError(
                 f"{data.name} has {count} rating values and the model room for "
                 f"{levels}: set levels={count}, or round them."
             )

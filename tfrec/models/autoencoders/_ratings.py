@@ -12,6 +12,7 @@ from tfrec import backend
 from tfrec.columns import Categorical
 from tfrec.data.matrix import Matrix, Side
 from tfrec.data.rows import Rows
+from tfrec.errors import ConfigError, DataError
 from tfrec.layers.sparse_rows import Entries
 from tfrec.models.base import Recommender
 
@@ -125,7 +126,7 @@ class FromRatings(Recommender):
         own, other = self.sides
         if other.hash_bins is not None or own.hash_bins is not None:
             name = (other if other.hash_bins is not None else own).name
-            raise ValueError(
+            raise ConfigError(
                 f"column '{name}' is hashed, and {type(self).__name__} needs a row for "
                 "each id: give it a vocabulary."
             )
@@ -151,12 +152,12 @@ class FromRatings(Recommender):
         """Takes over the item table, popularity and the rows of training data.
 
         Raises:
-            ValueError: The events have no label, one that is no number, or one out of
+            DataError: The events have no label, one that is no number, or one out of
                 the range of those that the model met first.
         """
         spec, fresh = data.spec, not self.adapted
         if spec.label is None:
-            raise ValueError(
+            raise DataError(
                 f"{type(self).__name__} learns ratings and {data.name} has no label: "
                 "name the column in its spec."
             )
@@ -177,11 +178,11 @@ class FromRatings(Recommender):
         """Whose rows stand in a batch ``(batch,)``, and their entries.
 
         Raises:
-            ValueError: The batch is of another view.
+            ConfigError: The batch is of another view.
         """
         own, others = f"{self.sides[0].name}/index", f"{_other(self.side)}s"
         if own not in features or others not in features or "ratings" not in features:
-            raise ValueError(
+            raise ConfigError(
                 f"{type(self).__name__} learns from rows of ratings: fit it on "
                 "train.batches(model, n)."
             )

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec.data.matrix import Matrix
 from tfrec.data.pipeline import Source, Tensors, finish, seeded_epochs
 from tfrec.data.views import View
+from tfrec.errors import DataError
 from tfrec.models.baselines._taken import first_known
 from tfrec.models.baselines._views import in_memory
 
@@ -44,7 +45,7 @@ class TextsAndTakers(View):
         """See :meth:`View.batches`."""
         data = in_memory(source, "users' and items' rows")
         if self.text not in data.items:
-            raise ValueError(
+            raise DataError(
                 f"{data.name} has no item table with column '{self.text}': add it to "
                 "items."
             )

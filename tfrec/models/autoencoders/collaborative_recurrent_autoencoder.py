@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.layers.recurrent_autoencoder import RecurrentAutoencoder
 from tfrec.models.autoencoders._collaborative import (
     _Collaborative,
@@ -49,7 +50,7 @@ class CollaborativeRecurrentAutoencoder(_Collaborative):
     Call: ids ``(batch,)`` and texts ``(batch,)`` to ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: The spec has no text of items; a weight, a parameter of the pooling
+        ConfigError: The spec has no text of items; a weight, a parameter of the pooling
             or ``words`` is not positive; or the noise is outside [0, 1).
 
     Example:
@@ -86,10 +87,10 @@ class CollaborativeRecurrentAutoencoder(_Collaborative):
         super().__init__(spec, config, **hyper_parameters)
         config = self.config
         if config.words is not None and config.words < 1:
-            raise ValueError(f"words={config.words} must be 1 or more, or None.")
+            raise ConfigError(f"words={config.words} must be 1 or more, or None.")
         for name in ("pooling_a", "pooling_b"):
             if getattr(config, name) <= 0:
-                raise ValueError(
+                raise ConfigError(
                     f"{name}={getattr(config, name)} must be more than 0: the beta "
                     "distribution has no other."
                 )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.matrix import Matrix
+from tfrec.errors import ConfigError
 from tfrec.layers.boltzmann import Machine
 from tfrec.layers.sparse_rows import Entries
 from tfrec.losses import weighted_mean
@@ -106,7 +107,7 @@ class RestrictedBoltzmannMachine(OwnLoss, FromRatingValues):
         config, (own, other) = self.config, self.sides
         for name in ("hidden", "levels", "gibbs_steps", "growth"):
             if getattr(config, name) < 1:
-                raise ValueError(f"{name}={getattr(config, name)} must be 1 or more.")
+                raise ConfigError(f"{name}={getattr(config, name)} must be 1 or more.")
 
         def weight(name: str, *shape: int, drawn: bool = False, **more: Any) -> Any:
             initial: Any = "zeros"
@@ -138,7 +139,7 @@ class RestrictedBoltzmannMachine(OwnLoss, FromRatingValues):
                 no unit for, or ``rated`` for a machine that is not conditional.
         """
         if rated is not None and not self.config.conditional:
-            raise ValueError(
+            raise ConfigError(
                 "only a conditional machine reads what was rated: build it with "
                 "conditional=True, or leave rated out."
             )

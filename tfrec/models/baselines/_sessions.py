@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec.data.pipeline import Source, finish
 from tfrec.data.session_parallel import flat_sessions
 from tfrec.data.views import View
+from tfrec.errors import ConfigError, DataError
 from tfrec.models.baselines._taken import item_count
 from tfrec.models.baselines._views import in_memory
 
@@ -48,7 +49,7 @@ class Following(View):
         """See :meth:`View.batches`."""
         data = in_memory(source, "counts of what followed what")
         if not data.ordered:
-            raise ValueError(
+            raise DataError(
                 f"the events of {data.name} have no order, so nothing follows "
                 "anything: take events with times."
             )
@@ -103,15 +104,15 @@ def session_column(spec: FeatureSpec, model: str) -> str:
     """Name of the column that holds the session.
 
     Raises:
-        ValueError: The spec declares none, or the items are hashed.
+        ConfigError: The spec declares none, or the items are hashed.
     """
     if spec.history is None:
-        raise ValueError(
+        raise ConfigError(
             f"{model} reads the session: declare Sequence('history', of='{spec.item}') "
             "in the spec."
         )
     if spec.item_column.hash_bins is not None:
-        raise ValueError(
+        raise ConfigError(
             f"item column '{spec.item}' is hashed, and {model} needs to tell items "
             "apart: give it a vocabulary."
         )

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.columns import Categorical
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ class Taken:
             labels.
 
     Raises:
-        ValueError: The items are hashed.
+        ConfigError: The items are hashed.
     """
 
     def __init__(
         self, spec: FeatureSpec, catalogue: Catalogue, dislikes: bool = False
     ) -> None:
         if spec.item_column.hash_bins is not None:
-            raise ValueError(
+            raise ConfigError(
                 f"item column '{spec.item}' is hashed, and a matrix of items needs one "
                 "column for each of them: give it a vocabulary."
             )

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec.data.interactions import Interactions
 from tfrec.data.pipeline import Source, Tensors, check_events, finish
 from tfrec.data.views import Pairs, View
+from tfrec.errors import ConfigError
 from tfrec.models.baselines._taken import first_known, item_count, taken_keys
 
 ENTRIES = 1 << 22
@@ -20,10 +21,10 @@ def in_memory(source: Source, what: str) -> Interactions:
     """The source, if it holds its events.
 
     Raises:
-        ValueError: The events are streamed.
+        ConfigError: The events are streamed.
     """
     if not isinstance(source, Interactions):
-        raise ValueError(f"{what} need the events in memory: load them.")
+        raise ConfigError(f"{what} need the events in memory: load them.")
     check_events(source)
     return source
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight
 from tfrec.models.baselines._taken import first_known
@@ -46,7 +47,7 @@ class BiasBaseline(ClosedForm, Recommender):
     Call: ids ``(batch,)`` each to ``(batch,)`` float32 ratings.
 
     Raises:
-        ValueError: Negative regularisation; in ``fit``, batches of another view.
+        ConfigError: Negative regularisation; in ``fit``, batches of another view.
 
     Example:
         >>> model = BiasBaseline(data.spec)
@@ -73,7 +74,7 @@ class BiasBaseline(ClosedForm, Recommender):
         super().__init__(spec, config, **hyper_parameters)
         for name in ("user_regularisation", "item_regularisation"):
             if getattr(self.config, name) < 0:
-                raise ValueError(
+                raise ConfigError(
                     f"{name}={getattr(self.config, name)} must not be negative."
                 )
         columns = (self.spec.user_column, self.spec.item_column)
@@ -108,7 +109,7 @@ class BiasBaseline(ClosedForm, Recommender):
     ) -> None:
         """Residuals by item in the first pass, by user in the second."""
         if target is None or "second" not in features:
-            raise ValueError(
+            raise ConfigError(
                 "BiasBaseline learns from two passes over labelled events: fit it on "
                 "train.batches(model, n)."
             )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tensorflow as tf
 
 from tfrec.data.views import Positives
+from tfrec.errors import ConfigError
 from tfrec.features import Categorical, FeatureSpec
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._taken import first_known
@@ -41,7 +42,7 @@ class CategoryPopularity(ClosedForm, FactorScorer):
     Call: ids ``(batch,)`` and categories to ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: There is no such column, or ``smoothing`` is not positive.
+        ConfigError: There is no such column, or ``smoothing`` is not positive.
 
     Example:
         >>> model = CategoryPopularity(data.spec, category="genres")
@@ -69,7 +70,7 @@ class CategoryPopularity(ClosedForm, FactorScorer):
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         if self.config.smoothing <= 0:
-            raise ValueError(
+            raise ConfigError(
                 f"smoothing={self.config.smoothing} must be more than 0, or a user "
                 "without events has no ranking."
             )
@@ -150,7 +151,7 @@ def _column(spec: FeatureSpec, name: str | None) -> Categorical:
     """The column of categories.
 
     Raises:
-        ValueError: It is no item-side categorical column with a vocabulary.
+        ConfigError: It is no item-side categorical column with a vocabulary.
     """
     fit = [
         column
@@ -163,7 +164,7 @@ def _column(spec: FeatureSpec, name: str | None) -> Categorical:
         if name in (None, column.name):
             return column
     names = ", ".join(column.name for column in fit)
-    raise ValueError(
+    raise ConfigError(
         f"category={name!r} is no item-side categorical column with a vocabulary: "
         f"choose one of {names or 'none, for the spec has no such column'}."
     )

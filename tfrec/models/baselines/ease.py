@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import backend, keras
+from tfrec.errors import ConfigError
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._taken import FromTaken
@@ -47,7 +48,7 @@ class EASE(ClosedForm, FromTaken, Recommender):
     Call: ids ``(batch,)`` each to ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: Regularisation that is not positive.
+        ConfigError: Regularisation that is not positive.
 
     Example:
         >>> model = EASE(data.spec, regularisation=1000.0)
@@ -73,7 +74,7 @@ class EASE(ClosedForm, FromTaken, Recommender):
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         if self.config.regularisation <= 0:
-            raise ValueError(
+            raise ConfigError(
                 f"regularisation={self.config.regularisation} must be more than 0: "
                 "without it the equations may have no solution."
             )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import OwnLoss, ridge, solved_weight, whole
 from tfrec.models.baselines._taken import FromTaken, first_known
@@ -50,7 +51,7 @@ class ImplicitALS(OwnLoss, FromTaken, FactorScorer, Recommender):
     Call: ids ``(batch,)`` each to ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: A weight or a regularisation that is not positive.
+        ConfigError: A weight or a regularisation that is not positive.
 
     Example:
         >>> model = ImplicitALS(data.spec, dim=64)
@@ -85,7 +86,7 @@ class ImplicitALS(OwnLoss, FromTaken, FactorScorer, Recommender):
         config = self.config
         for name in ("unobserved_weight", "regularisation", "stddev"):
             if getattr(config, name) <= 0:
-                raise ValueError(
+                raise ConfigError(
                     f"{name}={getattr(config, name)} must be more than 0: without it "
                     "the equations may have no solution."
                 )

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import backend
+from tfrec.errors import ConfigError
 from tfrec.layers.top_k import mask, top_k
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
@@ -49,7 +50,7 @@ class ItemKNN(ClosedForm, FromTaken, Recommender):
     Call: ids ``(batch,)`` each to ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: Less than one neighbour, or negative shrinkage.
+        ConfigError: Less than one neighbour, or negative shrinkage.
 
     Example:
         >>> model = ItemKNN(data.spec, neighbours=50)
@@ -78,9 +79,9 @@ class ItemKNN(ClosedForm, FromTaken, Recommender):
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         if self.config.neighbours < 1:
-            raise ValueError(f"neighbours={self.config.neighbours} must be 1 or more.")
+            raise ConfigError(f"neighbours={self.config.neighbours} must be 1 or more.")
         if self.config.shrink < 0:
-            raise ValueError(f"shrink={self.config.shrink} must not be negative.")
+            raise ConfigError(f"shrink={self.config.shrink} must not be negative.")
         items = self.taken.items
         shape = (items, min(self.config.neighbours, max(items - 1, 1)))
         self.neighbours = solved_weight(self, "neighbours", shape, "int32")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._sessions import Following, last_known, session_column
@@ -40,7 +41,7 @@ class Markov(ClosedForm, Recommender):
     scores in 0 .. 1.
 
     Raises:
-        ValueError: The spec declares no history, the items are hashed, or a number is
+        ConfigError: The spec declares no history, the items are hashed, or a number is
             below 1.
 
     Example:
@@ -69,7 +70,7 @@ class Markov(ClosedForm, Recommender):
         super().__init__(spec, config, **hyper_parameters)
         for name in ("reach", "neighbours"):
             if getattr(self.config, name) < 1:
-                raise ValueError(
+                raise ConfigError(
                     f"{name}={getattr(self.config, name)} must be 1 or more."
                 )
         self.items = item_count(self.spec)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tensorflow as tf
 
 from tfrec.data.views import Positives
+from tfrec.errors import ConfigError
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.config import Config as BaseConfig
@@ -39,7 +40,7 @@ class Popularity(ClosedForm, Recommender):
     Call: ids ``(batch,)`` each to ``(batch,)`` float32 counts.
 
     Raises:
-        ValueError: A ``half_life`` that is not positive, or without a timestamp.
+        ConfigError: A ``half_life`` that is not positive, or without a timestamp.
 
     Example:
         >>> model = Popularity(data.spec, half_life=30.0)
@@ -65,11 +66,11 @@ class Popularity(ClosedForm, Recommender):
         super().__init__(spec, config, **hyper_parameters)
         half_life = self.config.half_life
         if half_life is not None and half_life <= 0:
-            raise ValueError(
+            raise ConfigError(
                 f"half_life={half_life} days must be more than 0, or None for no decay."
             )
         if half_life is not None and self.spec.timestamp is None:
-            raise ValueError(
+            raise ConfigError(
                 f"half_life={half_life} needs the time of events and the spec names no "
                 "timestamp: name one, or set half_life=None."
             )

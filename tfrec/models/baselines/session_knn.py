@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tensorflow as tf
 
 from tfrec import backend
+from tfrec.errors import ConfigError
 from tfrec.models.base import Recommender
 from tfrec.models.baselines._closed_form import ClosedForm, solved_weight, whole
 from tfrec.models.baselines._sessions import session_column
@@ -46,8 +47,8 @@ class SessionKNN(ClosedForm, Recommender):
     scores.
 
     Raises:
-        ValueError: The spec declares no history, the items are hashed, or there is less
-            than one neighbour.
+        ConfigError: The spec declares no history, the items are hashed, or there is
+            less than one neighbour.
 
     Example:
         >>> model = SessionKNN(data.spec, neighbours=200)
@@ -72,7 +73,7 @@ class SessionKNN(ClosedForm, Recommender):
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         if self.config.neighbours < 1:
-            raise ValueError(f"neighbours={self.config.neighbours} must be 1 or more.")
+            raise ConfigError(f"neighbours={self.config.neighbours} must be 1 or more.")
         session_column(self.spec, "SessionKNN")
         self.taken = Taken(self.spec, self.catalogue)
         self.takers = Takers(self.spec, self.catalogue)

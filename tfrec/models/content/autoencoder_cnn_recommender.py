@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.matrix import Side
+from tfrec.errors import ConfigError
 from tfrec.layers.content import ContentFeatures, Sizes
 from tfrec.layers.mlp import mlp
 from tfrec.layers.sparse_rows import Entries
@@ -98,7 +99,7 @@ class AutoencoderCNNRecommender(FromRatings, ContentItems, BatchLoss):
         super().__init__(spec, config, **hyper_parameters)
         config, names = self.config, self.item_columns[1:]
         if not names:
-            raise ValueError(
+            raise ConfigError(
                 "AutoencoderCNNRecommender tells items by what they hold, and the spec "
                 "has no item column beside the id: give it a text, an image or a "
                 "category with side='item'."

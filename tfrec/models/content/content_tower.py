@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError, DataError
 from tfrec.layers.content import ContentFeatures, Sizes
 from tfrec.models.config import Tune
 from tfrec.models.content._content import ContentItems
@@ -91,7 +92,7 @@ class ContentTower(ContentItems, TwoTower):
     def _item_features(self) -> ContentFeatures:
         names = tuple(name for name in self.item_columns if name != self.spec.item)
         if not names:
-            raise ValueError(
+            raise ConfigError(
                 "ContentTower tells items by what they hold, and the spec has no item "
                 "column beside the id: give it a text, an image or a category with "
                 "side='item'."
@@ -132,10 +133,10 @@ class ContentTower(ContentItems, TwoTower):
             A new model that has met ``data`` and ranks its items.
 
         Raises:
-            ValueError: The specs differ in more.
+            DataError: The specs differ in more.
         """
         if data.spec.replace(self.spec.item_column) != self.spec:
-            raise ValueError(
+            raise DataError(
                 f"the spec of {data.name} differs from the model's in more than the "
                 f"ids of '{self.spec.item}': read the data with the model's columns."
             )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import table
 from tfrec.layers.gate import CountGate
 from tfrec.models.config import Tune
@@ -39,7 +40,7 @@ class HybridRecommender(ContentTower):
     Call: features to ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: The spec has no item-side column beside the id, or the share of
+        ConfigError: The spec has no item-side column beside the id, or the share of
             items taken as new is not in [0, 1).
 
     Example:
@@ -70,7 +71,7 @@ class HybridRecommender(ContentTower):
         super().__init__(spec, config, **hyper_parameters)
         config = self.config
         if not 0 <= config.new_items < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"new_items={config.new_items} must be in [0, 1): with 1 no item would "
                 "have a vector of its own."
             )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.windows import Windows
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import masked_mean, table
 from tfrec.layers.pair_dots import pair_dots
 from tfrec.models.base import Recommender
@@ -211,10 +212,10 @@ def history_of(spec: FeatureSpec, model: str) -> str:
     """Name of the history column.
 
     Raises:
-        ValueError: The spec declares none.
+        ConfigError: The spec declares none.
     """
     if spec.history is None:
-        raise ValueError(
+        raise ConfigError(
             f"{model} recommends from the user's history: declare "
             f"Sequence('history', of='{spec.item}') in the spec."
         )

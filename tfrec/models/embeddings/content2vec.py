@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec import backend
 from tfrec.columns import Image, Text
 from tfrec.data.windows import Windows
+from tfrec.errors import ConfigError
 from tfrec.layers.content import ContentFeatures, Sizes
 from tfrec.layers.embedding import table
 from tfrec.layers.pair_unit import PairUnit
@@ -59,7 +60,7 @@ class Content2Vec(BatchLoss):
     scores.
 
     Raises:
-        ValueError: The spec declares no history, or no module is left.
+        ConfigError: The spec declares no history, or no module is left.
 
     Example:
         >>> data = tfrec.datasets.load("movielens/1m-content", history=10)
@@ -119,7 +120,7 @@ class Content2Vec(BatchLoss):
         names = self.item_columns[1:]
         self.modules = (("cf",) if config.cf else ()) + names
         if not self.modules:
-            raise ValueError(
+            raise ConfigError(
                 "Content2Vec has no module left: keep cf=True, or give the spec a text "
                 "or an image of items."
             )

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.negatives import NegativeSampler
+from tfrec.errors import ConfigError
 from tfrec.features import Categorical
 from tfrec.layers.embedding import masked_mean, table
 from tfrec.layers.item_table import ItemTable
@@ -51,7 +52,7 @@ class MetaProd2Vec(_Word2Vec):
     ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: The spec declares no history or no categorical item column.
+        ConfigError: The spec declares no history or no categorical item column.
 
     Example:
         >>> model = MetaProd2Vec(data.spec.select("history", "genres"), dim=64)
@@ -76,7 +77,7 @@ class MetaProd2Vec(_Word2Vec):
         super().__init__(spec, config, **hyper_parameters)
         names = self.item_columns[1:]
         if not names:
-            raise ValueError(
+            raise ConfigError(
                 "MetaProd2Vec needs metadata: give the spec a categorical column with "
                 "side='item'."
             )

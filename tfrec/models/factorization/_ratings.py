@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec import keras
 from tfrec.data.ratings import Ratings
 from tfrec.data.timeline import SECOND
+from tfrec.errors import ConfigError, DataError
 from tfrec.layers.clock import Clock
 from tfrec.layers.embedding import table
 from tfrec.losses import sum_of_squares
@@ -56,7 +57,7 @@ class RatingFactors(FactorScorer, Recommender):
         super().__init__(spec, config, **hyper_parameters)
         limits = self.config.rating_range
         if limits is not None and not (len(limits) == 2 and limits[0] < limits[1]):
-            raise ValueError(f"rating_range={limits} must be (lowest, highest).")
+            raise ConfigError(f"rating_range={limits} must be (lowest, highest).")
         users, items = self.spec.user_column.size, self.spec.item_column.size
         self.item_table = self.factors(items)
         self.user_bias = table(users, 1, next(self.seeds), 0.0)
@@ -86,7 +87,7 @@ class RatingFactors(FactorScorer, Recommender):
                 if self.config.rating_range
                 else "what can be learned"
             )
-            raise ValueError(
+            raise DataError(
                 f"{len(wrong)} of {len(labels)} ratings of {data.name} are outside "
                 f"{allowed}, such as {wrong[0]:g}: correct them, or leave them out "
                 "with data.take(...)."
@@ -254,7 +255,7 @@ def whole_seconds(data: Interactions) -> np.ndarray:
 def check_timestamp(model: Recommender) -> None:
     """Raises ValueError when the spec of a model that lives on time names none."""
     if model.spec.timestamp is None:
-        raise ValueError(
+        raise ConfigError(
             f"{type(model).__name__} learns from event times: name the timestamp "
             "column in the spec."
         )

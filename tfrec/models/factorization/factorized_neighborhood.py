@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import table
 from tfrec.layers.resident import Resident
 from tfrec.layers.sums import weighted_sums
@@ -105,7 +106,7 @@ class FactorizedNeighborhood(Timed, FromTaken, RatingFactors):
         config = self.config
         for name in ("decay", "user_regularisation", "item_regularisation"):
             if getattr(config, name) < 0:
-                raise ValueError(
+                raise ConfigError(
                     f"{name}={getattr(config, name)} must not be negative."
                 )
         self.explicit = taken_vectors(self, "explicit")

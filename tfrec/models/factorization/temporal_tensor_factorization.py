@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.losses import sum_of_squares
 from tfrec.models.config import Tune
 from tfrec.models.factorization._ratings import (
@@ -86,10 +87,10 @@ class TemporalTensorFactorization(Timed, RatingFactors):
         check_timestamp(self)
         config, users = self.config, self.spec.user_column.size
         if config.slices < 1:
-            raise ValueError(f"slices={config.slices} must be 1 or more.")
+            raise ConfigError(f"slices={config.slices} must be 1 or more.")
         for name in ("chain", "chain_start"):
             if getattr(config, name) < 0:
-                raise ValueError(
+                raise ConfigError(
                     f"{name}={getattr(config, name)} must not be negative."
                 )
         self.user_table = self.factors(users)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import table
 from tfrec.layers.resident import Resident
 from tfrec.losses import sum_of_squares
@@ -105,7 +106,7 @@ class TimeSVDPlusPlus(Timed, Implicit, RatingFactors):
         config, seeds = self.config, self.seeds
         for name in ("bins", "days_per_user"):
             if getattr(config, name) < 1:
-                raise ValueError(f"{name}={getattr(config, name)} must be 1 or more.")
+                raise ConfigError(f"{name}={getattr(config, name)} must be 1 or more.")
         users, items, dim = (
             self.spec.user_column.size,
             self.spec.item_column,

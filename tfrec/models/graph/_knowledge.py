@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec import keras
 from tfrec.data.knowledge import Edges, graph_of, names
 from tfrec.data.views import Pairs
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import table
 from tfrec.losses import sum_of_squares
 from tfrec.models.families import PairScorer, Tensors
@@ -37,7 +38,7 @@ class _OverGraph(PairScorer):
         self.entities, self.relations = names(self.spec)
         self.nodes = self.spec.item_column.size + len(self.entities)
         if self.spec.item_column.hash_bins is not None:
-            raise ValueError(
+            raise ConfigError(
                 f"item column '{self.spec.item}' is hashed, and a graph names items by "
                 "id: give it a vocabulary."
             )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.knowledge import Edges
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import table
 from tfrec.models.baselines._taken import Taken
 from tfrec.models.config import Config as BaseConfig
@@ -51,7 +52,7 @@ class KGCN(_OverGraph):
     Call: ids ``(batch,)`` each to ``(batch,)`` float32 logits.
 
     Raises:
-        ValueError: A size below 1, label smoothness without drawn negatives, or items
+        ConfigError: A size below 1, label smoothness without drawn negatives, or items
             of which nothing is known.
 
     Example:
@@ -94,9 +95,11 @@ class KGCN(_OverGraph):
         config, seeds = self.config, self.seeds
         for field in ("neighbours", "hops"):
             if getattr(config, field) < 1:
-                raise ValueError(f"{field}={getattr(config, field)} must be 1 or more.")
+                raise ConfigError(
+                    f"{field}={getattr(config, field)} must be 1 or more."
+                )
         if config.label_smoothness and not config.negatives:
-            raise ValueError(
+            raise ConfigError(
                 f"label_smoothness={config.label_smoothness} takes events as positives "
                 "and needs negatives=1 or more."
             )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.layers.propagation import layer_mean
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
@@ -42,7 +43,7 @@ class LightGCN(_Propagated):
     after the last epoch.
 
     Raises:
-        ValueError: Fewer than 0 layers.
+        ConfigError: Fewer than 0 layers.
 
     Example:
         >>> model = LightGCN(data.spec, dim=64, layers=3)
@@ -76,7 +77,7 @@ class LightGCN(_Propagated):
     def __init__(self, spec: Any, config: Any = None, **hyper_parameters: Any) -> None:
         super().__init__(spec, config, **hyper_parameters)
         if self.config.layers < 0:
-            raise ValueError(f"layers={self.config.layers} must be 0 or more.")
+            raise ConfigError(f"layers={self.config.layers} must be 0 or more.")
 
     @property
     def width(self) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import tensorflow as tf
 
+from tfrec.errors import ConfigError
 from tfrec.layers.propagation import NeighbourInteraction
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
@@ -38,7 +39,7 @@ class NGCF(_Propagated):
     after the last epoch.
 
     Raises:
-        ValueError: A layer without units, or dropout outside 0 .. 1.
+        ConfigError: A layer without units, or dropout outside 0 .. 1.
 
     Example:
         >>> model = NGCF(data.spec, dim=64, layers=(64, 64, 64))
@@ -77,9 +78,9 @@ class NGCF(_Propagated):
         super().__init__(spec, config, **hyper_parameters)
         config = self.config
         if min(config.layers, default=1) < 1:
-            raise ValueError(f"layers={config.layers} must be positive numbers.")
+            raise ConfigError(f"layers={config.layers} must be positive numbers.")
         if not 0 <= config.message_dropout < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"message_dropout={config.message_dropout} must be 0 or more, and "
                 "below 1."
             )

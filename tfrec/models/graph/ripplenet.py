@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import backend, keras
 from tfrec.data.knowledge import Edges
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import table
 from tfrec.models.baselines._taken import item_count, taken_keys
 from tfrec.models.config import Config as BaseConfig
@@ -54,7 +55,7 @@ class RippleNet(_OverGraph):
     Call: ids ``(batch,)`` each to ``(batch,)`` float32 logits.
 
     Raises:
-        ValueError: A size below 1, or items of which nothing is known.
+        ConfigError: A size below 1, or items of which nothing is known.
 
     Example:
         >>> model = RippleNet(data.spec, hops=2, memories=32)
@@ -97,7 +98,9 @@ class RippleNet(_OverGraph):
         config, dim = self.config, self.config.dim
         for field in ("hops", "memories"):
             if getattr(config, field) < 1:
-                raise ValueError(f"{field}={getattr(config, field)} must be 1 or more.")
+                raise ConfigError(
+                    f"{field}={getattr(config, field)} must be 1 or more."
+                )
         self.both_ways = config.both_ways
         kinds = len(self.relations)
         self.relation_table = table(kinds, dim * dim, next(self.seeds), dim**-0.5)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfrec import backend
 from tfrec.data.interactions import index_key
 from tfrec.data.views import Positives
+from tfrec.errors import ConfigError
 from tfrec.features import FeatureSpec, Numeric, Sequence
 from tfrec.layers.embedding import masked_mean
 from tfrec.layers.fields import FieldEmbeddings
@@ -79,7 +80,7 @@ class BehaviourModel(ClickModel):
         spec = self.spec
         self.sequences = tuple(n for n in self.columns if _of(spec, n) == spec.item)
         if not self.sequences:
-            raise ValueError(
+            raise ConfigError(
                 f"{type(self).__name__} needs the user's history: declare "
                 f"Sequence('history', of='{spec.item}') in the spec."
             )
@@ -152,7 +153,7 @@ class BehaviourModel(ClickModel):
         if not self.config.l2:
             return None
         if "occurrences" not in self.catalogue.arrays:
-            raise ValueError(
+            raise ConfigError(
                 f"l2={self.config.l2} is divided by how often an id occurs and the "
                 "model has met no data: call train.batches(model, n) or "
                 "model.adapt(train) first."
@@ -207,12 +208,12 @@ class BehaviourModel(ClickModel):
         """Which of ``sequences`` has this name; the first when None.
 
         Raises:
-            ValueError: None has.
+            ConfigError: None has.
         """
         if name is None:
             return 0
         if name not in self.sequences:
-            raise ValueError(
+            raise ConfigError(
                 f"'{name}' is no history that the model attends to: choose one of "
                 f"{', '.join(self.sequences)}."
             )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.views import Pairs
+from tfrec.errors import ConfigError
 from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.families import PairScorer, Tensors
@@ -59,6 +60,6 @@ class ClickModel(PairScorer):
         """The embedded item id: ``(items, dim)``.
 
         Raises:
-            ValueError: The model embeds no item ids.
+            ConfigError: The model embeds no item ids.
         """
-        raise ValueError(f"{type(self).__name__} has no notion of similar items.")
+        raise ConfigError(f"{type(self).__name__} has no notion of similar items.")

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec import keras
 from tfrec.data.views import Pairs
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import table
 from tfrec.layers.mlp import mlp
 from tfrec.models.base import Recommender
@@ -107,7 +108,7 @@ class NeuMF(PairScorer, Recommender):
             alpha: Weight of GMF's output layer; the MLP's has ``1 - alpha``.
 
         Raises:
-            ValueError: A part has another shape.
+            ConfigError: A part has another shape.
         """
         for part in (self, gmf, mlp):
             part.ensure_built()
@@ -117,7 +118,7 @@ class NeuMF(PairScorer, Recommender):
         targets += [*self.mlp_user.weights, *self.mlp_item.weights, *self.mlp.weights]
         shapes, needed = ([tuple(w.shape) for w in ws] for ws in (sources, targets))
         if shapes != needed:
-            raise ValueError(
+            raise ConfigError(
                 f"the parts have weights of shapes {shapes} and NeuMF needs {needed}: "
                 "train the part with the same dim and layers."
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfrec import backend, keras
+from tfrec.errors import ConfigError
 from tfrec.features import Categorical
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
@@ -112,10 +113,10 @@ def history_of(spec: FeatureSpec) -> str:
     """Name of the sequence of items.
 
     Raises:
-        ValueError: There is none.
+        ConfigError: There is none.
     """
     if spec.history is None:
-        raise ValueError(
+        raise ConfigError(
             f"TreeDeepMatch needs the user's history: declare Sequence('history', "
             f"of='{spec.item}') in the spec."
         )
@@ -126,26 +127,26 @@ def check(spec: FeatureSpec, config: Any) -> None:
     """Refuses columns and sizes from which no tree can be laid or searched.
 
     Raises:
-        ValueError: Hashed items, an unknown category, or a size below 1.
+        ConfigError: Hashed items, an unknown category, or a size below 1.
     """
     item, name = spec.item_column, config.category
     if item.hash_bins is not None or item.size == item.first:
-        raise ValueError(
+        raise ConfigError(
             f"item column '{item.name}' has no vocabulary, so a tree has no leaves: "
             "give it one."
         )
     known = [c.name for c in spec.on("item") if isinstance(c, Categorical)]
     known = [n for n in known if n != item.name]
     if name is not None and name not in known:
-        raise ValueError(
+        raise ConfigError(
             f"category='{name}' is no categorical column of items: choose one of "
             f"{', '.join(known) or 'none, for the spec has no such column'}."
         )
     for field in ("beam", "negatives"):
         if getattr(config, field) < 1:
             value = getattr(config, field)
-            raise ValueError(f"{field}={value} finds nothing: use 1 or more.")
+            raise ConfigError(f"{field}={value} finds nothing: use 1 or more.")
     if not config.windows or min(config.windows) < 1:
-        raise ValueError(
+        raise ConfigError(
             f"windows={config.windows} must be one or more positive numbers of entries."
         )

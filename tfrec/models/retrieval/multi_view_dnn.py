@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec.data.one_category import OneCategory
 from tfrec.data.views import Positives, View
+from tfrec.errors import ConfigError
 from tfrec.features import Categorical, FeatureSpec
 from tfrec.layers.views import ViewTowers
 from tfrec.models.config import Tune
@@ -97,7 +98,7 @@ def _domain(spec: FeatureSpec, name: str) -> Categorical:
     """The column of the domains.
 
     Raises:
-        ValueError: It is no item-side categorical column of one value.
+        ConfigError: It is no item-side categorical column of one value.
     """
     fit = [
         column
@@ -111,7 +112,7 @@ def _domain(spec: FeatureSpec, name: str) -> Categorical:
         if column.name == name:
             return column
     names = ", ".join(column.name for column in fit)
-    raise ValueError(
+    raise ConfigError(
         f"domain='{name}' is no item-side categorical column of one value: choose one "
         f"of {names or 'none, for the spec has no such column'}."
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 from tfrec.layers.rates import RateLSTM
 from tfrec.models.config import Tune
 from tfrec.models.families import Tensors
@@ -41,7 +42,7 @@ class TemporalDSSM(TwoTower):
     ``(batch,)`` float32 scores.
 
     Raises:
-        ValueError: The spec declares no history, or ``rates`` are not positive or more
+        ConfigError: The spec declares no history, or ``rates`` are not positive or more
             than ``dim``.
 
     Example:
@@ -70,12 +71,12 @@ class TemporalDSSM(TwoTower):
         super().__init__(spec, config, **hyper_parameters)
         config = self.config
         if not config.rates or min(config.rates) < 1 or len(config.rates) > config.dim:
-            raise ValueError(
+            raise ConfigError(
                 f"rates={config.rates} must be one or more positive numbers of events, "
                 f"at most dim={config.dim} of them."
             )
         if self.spec.history is None:
-            raise ValueError(
+            raise ConfigError(
                 "TemporalDSSM needs the user's history: declare Sequence('history', "
                 f"of='{self.spec.item}') in the spec."
             )

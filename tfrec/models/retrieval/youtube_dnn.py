@@ -10,6 +10,7 @@ import tensorflow_recommenders as tfrs
 
 from tfrec import keras
 from tfrec.data.views import Positives
+from tfrec.errors import ConfigError
 from tfrec.layers.embedding import FeatureEmbeddings
 from tfrec.layers.mlp import mlp
 from tfrec.layers.precision import full_precision
@@ -55,7 +56,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
     ``(batch,)`` to ``(batch,)`` float32 logits.
 
     Raises:
-        ValueError: The spec declares no history.
+        ConfigError: The spec declares no history.
 
     Example:
         >>> model = YouTubeDNN(data.spec.select("history"), dim=64)
@@ -110,7 +111,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
         else:
             self.mlp = mlp((*config.layers, config.dim), self.seeds, last=None)
         if not 0 <= config.history_dropout < 1:
-            raise ValueError(
+            raise ConfigError(
                 f"history_dropout={config.history_dropout} must be 0 or more, and less "
                 "than 1."
             )
@@ -120,7 +121,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
     def _check_no_network(self) -> None:
         history, *others = self.query_columns
         if others:
-            raise ValueError(
+            raise ConfigError(
                 f"layers=None makes the mean of '{history}' the user's vector, which "
                 f"leaves no place for {', '.join(others)}: keep the history alone with "
                 f"spec.select('{history}'), or give layers."
@@ -214,7 +215,7 @@ class YouTubeDNN(BatchLoss, FactorScorer, Recommender):
 
 def _history(spec: FeatureSpec) -> str:
     if spec.history is None:
-        raise ValueError(
+        raise ConfigError(
             f"YouTubeDNN needs the user's history: declare Sequence('history', "
             f"of='{spec.item}') in the spec."
         )

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.t_batches import in_time
+from tfrec.errors import ConfigError
 from tfrec.models.baselines._taken import first_known
 from tfrec.models.factorization._ratings import Timed, check_timestamp, whole_seconds
 from tfrec.models.sequential import _rayleigh as rayleigh
@@ -29,7 +30,7 @@ class Meetings(Timed):
         super().__init__(spec, config, **hyper_parameters)
         check_timestamp(self)
         if not self.config.resolution > 0:
-            raise ValueError(
+            raise ConfigError(
                 f"resolution={self.config.resolution} must be more than 0."
             )
         users = self.spec.user_column.size

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import ConfigError
 
 
 def with_one(hidden: tf.Tensor) -> tf.Tensor:
@@ -35,17 +36,17 @@ def check(config: Any) -> None:
     """Refuses widths, shares and numbers that cannot be.
 
     Raises:
-        ValueError: Names the hyper-parameter, its value and what it must be.
+        ConfigError: Names the hyper-parameter, its value and what it must be.
     """
     if not config.layers or min(config.layers) < 1:
-        raise ValueError(
+        raise ConfigError(
             f"layers={list(config.layers)} must be one width or more, each 1 or more."
         )
     if config.dim < 1:
-        raise ValueError(f"dim={config.dim} must be 1 or more.")
+        raise ConfigError(f"dim={config.dim} must be 1 or more.")
     for name in ("embedding_dropout", "hidden_dropout"):
         share = getattr(config, name)
         if not 0 <= share < 1:
-            raise ValueError(f"{name}={share} must be 0 or more, and less than 1.")
+            raise ConfigError(f"{name}={share} must be 0 or more, and less than 1.")
     if config.negatives < 0:
-        raise ValueError(f"negatives={config.negatives} must be 0 or more.")
+        raise ConfigError(f"negatives={config.negatives} must be 0 or more.")

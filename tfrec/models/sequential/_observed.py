@@ -8,6 +8,7 @@ import numpy as np
 
 from tfrec.data.persons import rows_of
 from tfrec.data.timeline import Timeline
+from tfrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from tfrec.data.interactions import Interactions
@@ -22,13 +23,13 @@ def check_observed(model: Recommender, data: Interactions) -> None:
     """
     spec = model.spec
     if not model.adapted:
-        raise ValueError(
+        raise ConfigError(
             f"{type(model).__name__} has met no data that newer events could follow: "
             "train it first."
         )
     for name in (spec.user, spec.item):
         if name not in data.spec or data.spec[name] != spec[name]:
-            raise ValueError(
+            raise DataError(
                 f"column '{name}' of the model is not that of {data.name}: load the "
                 "newer events with the model's spec."
             )

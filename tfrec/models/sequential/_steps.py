@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.errors import DataError
 from tfrec.layers.clock import DAY
 from tfrec.layers.resident import Resident
 from tfrec.models.baselines._taken import END
@@ -28,11 +29,11 @@ def steps_of(data: Interactions, since: np.ndarray, step_days: float) -> np.ndar
         step_days: Length of a step in days.
 
     Raises:
-        ValueError: More steps than can be counted.
+        DataError: More steps than can be counted.
     """
     steps = np.maximum(since, 0) // int(step_days * DAY)
     if len(steps) and steps.max() >= SPAN - 1:
-        raise ValueError(
+        raise DataError(
             f"{data.name} has an event {steps.max():,} steps of {step_days:g} days "
             "after the first one: are its times microseconds? Correct them, or leave "
             "it out with data.take(...)."

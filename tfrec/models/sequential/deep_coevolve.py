@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.data.t_batches import FIRST, FRESH, TBatches, arranged, in_time
+from tfrec.errors import ConfigError, DataError
 from tfrec.layers.embedding import table
 from tfrec.losses import weighted_mean
 from tfrec.models.baselines._taken import first_known
@@ -100,7 +101,7 @@ class DeepCoevolve(BatchLoss, Meetings):
         config, seeds, spec = self.config, self.seeds, self.spec
         for name in ("dim", "negatives"):
             if getattr(config, name) < 1:
-                raise ValueError(f"{name}={getattr(config, name)} must be 1 or more.")
+                raise ConfigError(f"{name}={getattr(config, name)} must be 1 or more.")
         users, items = spec.user_column.size, spec.item_column.size
         features = int(spec.label is not None)
         self.users = CoevolvingStates(users, config.dim, features, seeds)
@@ -202,7 +203,7 @@ class DeepCoevolve(BatchLoss, Meetings):
         late = time < self.users.last.numpy()[data.user[rows]]
         late |= time < self.items.last.numpy()[data.item[rows]]
         if late.any():
-            raise ValueError(
+            raise DataError(
                 f"{late.sum():,} of {len(data):,} events of {data.name} are before "
                 "what the states have seen of their user or item, and states do not go "
                 "back: leave them out with data.take(...), or train anew."

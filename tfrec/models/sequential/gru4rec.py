@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec import keras, optimizers
 from tfrec.data.session_parallel import FRESH, NEXT, SessionParallel
+from tfrec.errors import ConfigError
 from tfrec.layers.stacked import LaneStates, StackedCells
 from tfrec.losses import weighted_mean
 from tfrec.models.base import Recommender
@@ -58,7 +59,8 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
     scores.
 
     Raises:
-        ValueError: The spec declares no history, or a share or a width is out of range.
+        ConfigError: The spec declares no history, or a share or a width is out of
+            range.
 
     Example:
         >>> model = GRU4Rec(data.spec.select("history"), layers=(100,), loss="bpr_max")
@@ -134,7 +136,7 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
     def query_columns(self) -> tuple[str, ...]:
         """The session."""
         if self.spec.history is None:
-            raise ValueError(
+            raise ConfigError(
                 f"GRU4Rec reads the session: declare Sequence('history', "
                 f"of='{self.spec.item}') in the spec."
             )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfrec import backend
 from tfrec.data.crossed import Crossed
+from tfrec.errors import ConfigError
 from tfrec.layers.clock import DAY
 from tfrec.losses import sum_of_squares
 from tfrec.models.baselines._taken import first_known
@@ -100,9 +101,9 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
         check_timestamp(self)
         config, seeds = self.config, self.seeds
         if config.units < 1:
-            raise ValueError(f"units={config.units} must be 1 or more.")
+            raise ConfigError(f"units={config.units} must be 1 or more.")
         if not config.step_days * DAY >= 1:
-            raise ValueError(f"step_days={config.step_days} must be a second or more.")
+            raise ConfigError(f"step_days={config.step_days} must be a second or more.")
         users, items = self.spec.user_column.size, self.spec.item_column.size
         self.user_table = self.factors(users)
         self.sides = [

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, ServerError, did_you_mean
 from tfrec.models.audience import Audience
 from tfrec.models.recommend import Recommendations
 from tfrec.serving.client.failures import Failure, Kind, retrying
@@ -56,11 +56,11 @@ class Client:
         retries: int = 3,
     ) -> None:
         if version is not None and label is not None:
-            raise ValueError(
+            raise ConfigError(
                 f"version {version} and label '{label}' name a version twice: give one."
             )
         if timeout <= 0 or retries < 0:
-            raise ValueError(
+            raise ConfigError(
                 f"timeout={timeout} must be above 0 and retries={retries} not below."
             )
         self.url, self.model = url, model
@@ -226,20 +226,20 @@ class Client:
         try:
             arrays = inputs(signature)
         except ValueError as why:
-            raise ValueError(f"{self._named}: {why}") from why
+            raise ConfigError(f"{self._named}: {why}") from why
         return self._ask(lambda: self._channel.predict(signature, arrays))
 
     def _signature(
         self, name: str, known: dict[str, Signature], wanted: tuple[str, ...]
     ) -> Signature:
         if name not in known:
-            raise ValueError(
+            raise ServerError(
                 f"{self._named} at {self.url} has no signature '{name}'; "
                 f"{did_you_mean(name, known)}"
             )
         given = known[name].outputs
         if not given.keys() >= set(wanted):
-            raise ValueError(
+            raise ServerError(
                 f"signature '{name}' of {self._named} at {self.url} gives "
                 f"{', '.join(sorted(given))}, not {', '.join(wanted)}: ask for a model "
                 "that tfrec exported."
@@ -274,7 +274,7 @@ def _channel(
     except ValueError:
         known = False
     if not known:
-        raise ValueError(
+        raise ConfigError(
             f"'{url}' is no address of a model server: write http://host:port, "
             "https://host:port or grpc://host:port."
         )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TypeVar
 
+from tfrec.errors import ConfigError, ServerError
+
 Answer = TypeVar("Answer")
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 ASSERTION = re.compile(r"assertion failed: \[(.+?)\]")
@@ -53,8 +55,8 @@ class Failure(Exception):
             timeout: Seconds that it had.
 
         Returns:
-            ConnectionError, TimeoutError, RuntimeError when the server failed, or
-            ValueError.
+            ConnectionError, TimeoutError, ServerError when the server failed, or
+            ConfigError.
         """
         if self.kind is Kind.UNREACHABLE:
             return ConnectionError(
@@ -72,13 +74,13 @@ class Failure(Exception):
                 "the timeout, or ask for fewer queries at once."
             )
         if self.kind is Kind.UNKNOWN:
-            return ValueError(
+            return ConfigError(
                 f"there is no {model} at {place} ({self.reason}): correct the name, "
                 "version or label."
             )
         if self.kind is Kind.REFUSED:
-            return ValueError(f"{model} at {place} refuses: {self.reason}.")
-        return RuntimeError(
+            return ConfigError(f"{model} at {place} refuses: {self.reason}.")
+        return ServerError(
             f"{place} does not answer as a model server does ({self.reason}): correct "
             "the URL, or look into the server's log."
         )

@@ -13,6 +13,7 @@ from google.protobuf import json_format
 from requests.adapters import HTTPAdapter
 from tensorflow_serving.apis import get_model_metadata_pb2
 
+from tfrec.errors import ServerError
 from tfrec.serving.client.failures import Failure, Kind
 from tfrec.serving.client.signature import Signature
 
@@ -182,5 +183,5 @@ def _array(value: Any, dtype: str) -> np.ndarray:
         return np.array(value, dtype)
     array = np.array(value, object)
     if not all(isinstance(part, str) for part in array.ravel()):
-        raise ValueError("its text is no text")
+        raise ServerError("its text is no text")
     return array

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfrec.errors import did_you_mean
+from tfrec.errors import ConfigError, ServerError, did_you_mean
 from tfrec.features import PADDING
 
 
@@ -69,17 +69,17 @@ class Signature:
                 different lengths are filled up with padding.
 
         Raises:
-            ValueError: A name, type or shape does not fit.
+            ConfigError: A name, type or shape does not fit.
         """
         for name in values:
             if name not in self.inputs:
-                raise ValueError(
+                raise ConfigError(
                     f"signature {self.name} reads no '{name}'; "
                     f"{did_you_mean(name, self.inputs)}"
                 )
         for name in self.inputs:
             if name not in values:
-                raise ValueError(
+                raise ConfigError(
                     f"signature {self.name} reads '{name}', which is not given: pass "
                     f"features['{name}']."
                 )
@@ -90,7 +90,7 @@ class Signature:
         for name in free:
             first = next(n for n in values if n in free)
             if len(arrays[name]) != len(arrays[first]):
-                raise ValueError(
+                raise ConfigError(
                     f"'{name}' has {len(arrays[name])} rows and '{first}' "
                     f"{len(arrays[first])}: give one for each query."
                 )
@@ -100,10 +100,10 @@ class Signature:
         """Refuses an answer that the signature does not promise.
 
         Raises:
-            ValueError: A name, type or shape differs.
+            ServerError: A name, type or shape differs.
         """
         if outputs.keys() != self.outputs.keys():
-            raise ValueError(
+            raise ServerError(
                 f"it gives {', '.join(sorted(outputs)) or 'nothing'} for "
                 f"{', '.join(sorted(self.outputs))}"
             )
@@ -111,7 +111,7 @@ class Signature:
             value = outputs[name]
             kind = np.dtype(object if info.dtype == "string" else info.dtype)
             if value.dtype != kind or not info.fits(value.shape):
-                raise ValueError(
+                raise ServerError(
                     f"its {name} is {value.dtype}{list(value.shape)}, not "
                     f"{info.dtype}{_sizes(info)}"
                 )
@@ -126,19 +126,19 @@ def text(values: np.ndarray) -> np.ndarray:
 def _array(name: str, info: TensorInfo, values: Any) -> np.ndarray:
     values = np.asarray(values).tolist() if hasattr(values, "__array__") else values
     if info.shape[:1] == (None,) and isinstance(values, list | tuple) and not values:
-        raise ValueError(f"'{name}' has no rows: ask at least one query.")
+        raise ConfigError(f"'{name}' has no rows: ask at least one query.")
     try:
         if info.dtype in PADDING and info.shape[1:] == (None,):
             values = _filled_up(values, PADDING[info.dtype])
         array = tf.constant(values, info.dtype).numpy()
     except (TypeError, ValueError) as why:
-        raise ValueError(
+        raise ConfigError(
             f"'{name}' cannot be read as {info.dtype}{_sizes(info)} ({why}): give "
             "values of that type and shape."
         ) from why
     array = np.asarray(array, object if info.dtype == "string" else None)
     if not info.fits(array.shape):
-        raise ValueError(
+        raise ConfigError(
             f"'{name}' has the shape {list(array.shape)}, not {_sizes(info)}: give "
             "values of that shape."
         )

@@ -14,13 +14,14 @@ EXTRAS ?= dev
 # Two processes; tests/conftest.py says which tests stay together.
 PYTEST ?= -n 2
 
-.PHONY: demo test test-ann mutants lint types bench docs notebooks saved_models help
+.PHONY: demo test test-ann fuzz mutants lint types bench docs notebooks saved_models help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   real MovieLens: train, compare, export, serve (5 minutes)"
 	@echo "make test   the test suite (30 minutes on two cores)"
 	@echo "make mutants   do the tests notice faults?  MUTANTS='--only gru4rec' for some"
+	@echo "make fuzz      spoiled files, for an hour;  FUZZ='--minutes 10' for less"
 	@echo "make test-ann  indexes with ScaNN, and retrieval, in .venv-ann"
 	@echo "make lint   ruff;  make types   mypy;  make bench   speed, in ratios"
 	@echo "make notebooks     runs them and writes their outputs; NAMES=tuning for one"
@@ -38,6 +39,10 @@ RETRIEVAL := $(foreach m,two_tower youtube_dnn tree_deep_match,tests/parity/test
 test-ann:
 	$(MAKE) test VENV=.venv-ann EXTRAS=dev,ann \
 		PYTEST='$(PYTEST) tests/indexes $(RETRIEVAL)'
+
+# Spoiled files, an hour of them: FUZZ='--minutes 10 --kind csv' for less.
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python tests/fuzz/run.py $(FUZZ)
 
 # Whether the tests notice faults: makes each of tests/mutants in a scratch copy.
 mutants: $(VENV)/dev.stamp

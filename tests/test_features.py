@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.data.statistics import Statistics
+from tfrec.errors import ConfigError
 from tfrec.features import (
     Audio,
     Categorical,
@@ -369,3 +370,45 @@ def test_synthetic_rows_depend_on_the_seed_alone():
     for name in once:
         np.testing.assert_array_equal(once[name], again[name])
     assert np.any(once["history"] != other["history"])
+
+
+def _document(**changes):
+    """A small spec as JSON, attributes of its first column changed."""
+    ids = [{"kind": "categorical", "name": name} for name in ("user_id", "item_id")]
+    return json.dumps({"columns": [{**ids[0], **changes}, ids[1]]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "a spec is a JSON document"),
+        ("[" * 100_000, "a spec is a JSON document"),
+        ("[]", "a spec is an object, not list"),
+        ('{"columns": 3}', "columns of a spec are a list, not 3"),
+        ('{"columns": [3]}', "column kind 'None' is unknown"),
+        ('{"columns": [], "crosses": [{}]}', "a cross has no 'of'"),
+        (_document(colour=1), "'user_id' has no attribute 'colour'"),
+        (_document(name=7), "name=7 is no str"),
+        (_document(max_len="9"), "max_len='9' is no int"),
+        (_document(oov=True), "oov=True is no int"),
+        (_document(hash_bins=10**400), "hash_bins=1000.* is no int"),
+        (_document(side="event"), "side='event' is no Side"),
+        (
+            _document(vocabulary=["a", []]),
+            r"vocabulary holds \[\], which is no string",
+        ),
+        (_document(vocabulary=[7]), "the vocabulary holds 7, which is no string"),
+        (_document(dtype="int64", vocabulary=[2**63]), "9223372036854775808, .* int64"),
+        (_document(kind="numeric", mean=float("nan")), "mean=nan is no float"),
+        (_document(kind="numeric", shape=[2.5]), r"shape=\[2.5\] is no tuple"),
+    ],
+)
+def test_a_document_that_is_no_spec_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        FeatureSpec.from_json(text)
+
+
+def test_attributes_that_a_document_leaves_out_take_their_defaults():
+    spec = FeatureSpec.from_json(_document(vocabulary=["a"], dim=4))
+    first = Categorical("user_id", vocabulary=("a",), dim=4)
+    assert spec == FeatureSpec((first, Categorical("item_id")))

@@ -19,6 +19,7 @@ _MODULES = (
     "benchmarks",
     "data",
     "datasets",
+    "errors",
     "evaluation",
     "features",
     "layers",

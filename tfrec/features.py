@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tfrec.attributes import checked
 from tfrec.columns import (
     KINDS,
     PADDING,
@@ -223,29 +224,21 @@ class FeatureSpec:
         """Rebuilds a spec.
 
         Raises:
-            ConfigError: Unknown kind of column or unknown attribute.
+            ConfigError: An unknown or missing part, or a value of another type.
         """
-        columns = []
-        for entry in config["columns"]:
-            values = dict(entry)
-            kind = values.pop("kind", None)
-            if kind not in KINDS:
-                raise ConfigError(
-                    f"column kind '{kind}' is unknown; {did_you_mean(str(kind), KINDS)}"
-                )
-            known = {f.name for f in dataclasses.fields(KINDS[kind])}
-            for key in values:
-                if key not in known:
-                    raise ConfigError(
-                        f"{kind} column '{values.get('name')}' has no attribute "
-                        f"'{key}'; {did_you_mean(key, known)}"
-                    )
-            for key, value in values.items():
-                if isinstance(value, list):
-                    values[key] = tuple(value)
-            columns.append(KINDS[kind](**values))
-        crosses = (Cross(tuple(c["of"]), c["hash_bins"]) for c in config["crosses"])
-        return cls(**{**config, "columns": tuple(columns), "crosses": tuple(crosses)})
+        if not isinstance(config, dict):
+            raise ConfigError(f"a spec is an object, not {type(config).__name__}.")
+        parts = {name: config.get(name, ()) for name in ("columns", "crosses")}
+        for name, part in parts.items():
+            if not isinstance(part, list | tuple):
+                raise ConfigError(f"{name} of a spec are a list, not {part!r:.60}.")
+        crosses = (Cross(**checked(Cross, c, "a cross")) for c in parts["crosses"])
+        whole = {
+            **config,
+            "columns": tuple(map(_column, parts["columns"])),
+            "crosses": tuple(crosses),
+        }
+        return cls(**checked(cls, whole, "a spec"))
 
     def to_json(self) -> str:
         """The spec as a JSON document."""
@@ -253,8 +246,16 @@ class FeatureSpec:
 
     @classmethod
     def from_json(cls, text: str) -> FeatureSpec:
-        """Inverse of :meth:`to_json`."""
-        return cls.from_dict(json.loads(text))
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            ConfigError: As of :meth:`from_dict`, or it is not JSON.
+        """
+        try:
+            config = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"a spec is a JSON document ({error}).") from error
+        return cls.from_dict(config)
 
     # What TensorFlow needs
 
@@ -356,3 +357,28 @@ class FeatureSpec:
         from tfrec.data.synthetic import synthetic
 
         return synthetic(self, n, seed)
+
+
+def _column(values: Any) -> Column:
+    """A column from its attributes and its kind.
+
+    Raises:
+        ConfigError: Unknown kind or attribute, or a value of another type.
+    """
+    values = dict(values) if isinstance(values, dict) else {}
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ConfigError(
+            f"column kind '{kind}' is unknown; {did_you_mean(str(kind), KINDS)}"
+        )
+    name = f"{kind} column '{values.get('name')}'"
+    found = checked(KINDS[kind], values, name)
+    dtype = found.get("dtype", "string")
+    for entry in found.get("vocabulary", ()):
+        right = type(entry) is (str if dtype == "string" else int)
+        if not right or (dtype == "int64" and not -(2**63) <= entry < 2**63):
+            raise ConfigError(
+                f"{name}: the vocabulary holds {entry!r:.60}, which is no {dtype}: "
+                "correct it."
+            )
+    return KINDS[kind](**found)

@@ -102,3 +102,19 @@ def test_benchmarks(refused):
     )
     message = refused("bench", "speed", "--only", "neumf_257")
     assert "did you mean 'neumf_256'?" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs: 2001-99-99\n", "is not YAML"),
+        ("1: 2\n", "'1' is no setting of gmf"),
+        ("dim: many\n", "'dim': 'many' is not a valid integer; correct it."),
+        ("epochs: 0\n", "'epochs': 0 is not in the range x>=1; correct it."),
+    ],
+)
+def test_a_configuration_file_is_named_with_its_fault(refused, tmp_path, text, message):
+    file = tmp_path / "config.yaml"
+    file.write_text(text, "utf8")
+    said = refused("train", "gmf", "--config", file)
+    assert str(file) in said and message in said

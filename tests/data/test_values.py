@@ -49,6 +49,23 @@ def test_bags_from_text_and_lists():
         values.bag(pa.array([1.5]), ";", "string", infer=True)
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int8())),
+        pa.array([{"a": 1}], pa.struct({"a": pa.int8()})),
+    ],
+)
+def test_maps_and_structs_are_no_lists(column):
+    with pytest.raises(BadValue, match="it needs lists, or text with"):
+        values.bag(column, "|", "string", infer=True)
+    with pytest.raises(BadValue, match="not lists of 1 numbers: convert the column"):
+        values.vectors(column, 1)
+    for one_value in (values.numbers, values.whole, values.strings):
+        with pytest.raises(BadValue, match="convert the column, or name another"):
+            one_value(column)
+
+
 def test_vectors_have_their_length():
     flat = values.vectors(pa.array([[1.0, 2.0], [3.0, None]]), 2).flatten()
     np.testing.assert_array_equal(flat, [1, 2, 3, np.nan])

@@ -20,7 +20,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     try:
         values = loads(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""
         raise ConfigError(
@@ -51,7 +51,8 @@ def use(context: click.Context, parameter: click.Parameter, path: Path | None) -
     """Callback of ``--config``: the file's values become the flags' defaults.
 
     Raises:
-        ConfigError: A key that is no flag of the command, or another model's file.
+        ConfigError: A key that is no flag of the command, a value that the flag does
+            not take, or another model's file.
     """
     if path is None:
         return
@@ -71,10 +72,16 @@ def use(context: click.Context, parameter: click.Parameter, path: Path | None) -
     for key, value in values.items():
         if key not in known:
             raise ConfigError(
-                f"{path}: '{key}' is no setting of {model}; {did_you_mean(key, known)}"
+                f"{path}: '{key}' is no setting of {model}; "
+                f"{did_you_mean(str(key), known)}"
             )
         if value is not None or isinstance(known[key].type, OrNone):
             defaults[key] = _typed(path, key, value)
+            try:
+                known[key].type_cast_value(context, defaults[key])
+            except click.BadParameter as error:
+                reason = error.message.rstrip(".")
+                raise ConfigError(f"{path}: '{key}': {reason}; correct it.") from error
     context.default_map = defaults
 
 

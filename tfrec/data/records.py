@@ -222,10 +222,10 @@ class Records:
         read = self._event_reader(names)(1 << 16, False, tf.zeros(2, tf.int32), None)
         try:
             blocks = list(read.as_numpy_iterator())
-        except tf.errors.DataLossError as error:
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             raise DataError(
-                f"a shard among {self.files[0]} ... is truncated or damaged: prepare "
-                "the data again."
+                f"a shard among {self.files[0]} ... is truncated or damaged, or does "
+                "not fit spec.json: prepare the data again."
             ) from error
         if not blocks:  # a part that was wanted empty
             blocks = [self._decoder(names)(tf.constant([], tf.string))]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 PARTS = ("train", "valid", "test")
+SHARD = re.compile(r"\w+-\d+-of-\d+\.tfrecord")
 
 
 def shard_name(part: str, number: int, shards: int) -> str:
@@ -54,7 +56,7 @@ def open(
     if part not in PARTS:
         raise ConfigError(f"part '{part}' is unknown; {did_you_mean(part, PARTS)}")
     meta = read_meta(directory)
-    spec = FeatureSpec.from_json((directory / "spec.json").read_text("utf8"))
+    spec = _spec(directory / "spec.json", meta)
     if min_label is not None:
         spec = dataclasses.replace(spec, min_label=min_label)
     users = _side(directory / "users.parquet", spec, spec.user)
@@ -116,26 +118,87 @@ def read_meta(directory: Path) -> dict[str, Any]:
         )
     try:
         meta = json.loads(path.read_text("utf8"))
-    except ValueError as error:
+        schema = meta.get("schema")
+    except (ValueError, RecursionError, AttributeError) as error:
         raise DataError(f"{path} is damaged ({error}): prepare again.") from error
-    if meta.get("schema") != SCHEMA:
+    if schema != SCHEMA:
         raise DataError(
-            f"{path} is of schema {meta.get('schema')} and this version of tfrec reads "
+            f"{path} is of schema {schema!r:.60} and this version of tfrec reads "
             f"{SCHEMA}: prepare the data again."
         )
+    if not _is_meta(meta):
+        raise DataError(
+            f"{path} is damaged (columns and parts are not as prepare writes them): "
+            "prepare again."
+        )
     return meta
+
+
+def _is_meta(meta: dict[str, Any]) -> bool:
+    """Whether columns, rows and shards are named and counted as they are written."""
+    columns, parts = meta.get("columns"), meta.get("parts")
+    if not isinstance(columns, list) or not isinstance(parts, dict):
+        return False
+    shards: list[Any] = []
+    for name in PARTS:
+        part = parts.get(name)
+        if not isinstance(part, dict) or not isinstance(part.get("shards"), list):
+            return False
+        inside = part["shards"]
+        if not all(isinstance(shard, dict) and _is_shard(shard) for shard in inside):
+            return False
+        if part.get("rows") != sum(shard["rows"] for shard in inside):
+            return False
+        shards += inside
+    names = [*columns, *(shard["file"] for shard in shards)]
+    text = all(isinstance(name, str) for name in names)
+    return text and len({*names}) == len(names)
+
+
+def _is_shard(shard: dict[str, Any]) -> bool:
+    file, counts = shard.get("file"), (shard.get("rows"), shard.get("bytes"))
+    plain = isinstance(file, str) and bool(SHARD.fullmatch(file))
+    return plain and all(type(count) is int and count >= 0 for count in counts)
+
+
+def _spec(path: Path, meta: dict[str, Any]) -> FeatureSpec:
+    """The columns; those that the records hold are among them.
+
+    Raises:
+        DataError: The file is missing, damaged, or of other records.
+    """
+    try:
+        spec = FeatureSpec.from_json(path.read_text("utf8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}): prepare again.") from error
+    known = {*(column.name for column in spec.columns), spec.label, spec.timestamp}
+    stored = {*meta["columns"]}
+    if not {spec.user, spec.item} <= stored <= known:
+        raise DataError(
+            f"{path} does not fit meta.json, which names the columns "
+            f"{', '.join(meta['columns'])}: prepare the data again."
+        )
+    return spec
 
 
 def _side(path: Path, spec: FeatureSpec, owner: str) -> Columns:
     if not path.is_file():
         return {}
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from tfrec.data.encode import encode, side_table
 
-    table = pq.read_table(path)
-    encoded = {name: encode(spec, name, table[name]) for name in table.column_names}
-    owners = encoded.pop(owner)
+    try:
+        table = pq.read_table(path)
+        encoded = {name: encode(spec, name, table[name]) for name in table.column_names}
+        owners = encoded.pop(owner)
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path} is damaged, or does not fit spec.json ({reason}): prepare the "
+            "data again."
+        ) from error
     return side_table(spec[owner], owners, encoded)  # type: ignore[arg-type]
 
 

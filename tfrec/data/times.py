@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from tfrec.data.timeline import SECOND
 from tfrec.data.values import (
+    CONVERT,
     MISSING,
     NUMBER,
     WHOLE,
@@ -96,7 +97,7 @@ def _written(values: pa.Array, form: str) -> pa.Array:
     text = pc.utf8_trim_whitespace(strings(values))
     text = pc.if_else(pc.is_in(text, pa.array(MISSING)), None, text)
     require_present(text, "event time")
-    problem = f"is no time of the format '{form}'"
+    problem = f"is no time of the format '{form}': correct it, or the format"
     moment = pc.strptime(text, format=form, unit="s", error_is_null=True)
     require(moment.is_valid(), values, problem)
     # strptime takes the 31st of February for the 3rd of March.
@@ -117,7 +118,7 @@ def _temporal(values: pa.Array) -> pa.Array:
     if pa.types.is_date(kind):
         values = values.cast(pa.timestamp("s"))
     elif not pa.types.is_timestamp(kind):
-        raise BadValue(0, f"it holds {kind}, not times of a day in a year")
+        raise BadValue(0, f"it holds {kind}, not times of a day in a year: {CONVERT}")
     return _in_microseconds(values.cast(pa.int64()), values.type.unit, values)
 
 
@@ -178,7 +179,9 @@ def _iso(values: pa.Array, numeric: pa.Array) -> pa.Array:
         seconds = moment.cast(pa.timestamp("s")).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
         right = pa.array([_is_moment(text) for text in moment.to_pylist()])
-        require(right, values, "is no day of the calendar or no time of day")
+        require(
+            right, values, "is no day of the calendar or no time of day: correct it"
+        )
         raise
     digits = pc.utf8_slice_codeunits(
         pc.utf8_rpad(part["fraction"], 6, padding="0"), 0, 6

@@ -18,6 +18,7 @@ FLOATED = r"^(0|-?[1-9][0-9]*)\.0+$"
 LONGEST_ID = 1 << 20
 OUTSIDE = "is a whole number outside of 64 bits: correct it; such ids can be strings"
 NOT_WHOLE = "is no whole number: correct it, or declare the column string"
+CONVERT = "convert the column, or name another"
 SEPARATORS = "|,;"
 WORDS = {"true": "1", "false": "0", "yes": "1", "no": "0", "y": "1", "n": "0"}
 EXACT = {"halffloat": 2**11, "float": 2**24, "double": 2**53}
@@ -83,6 +84,11 @@ def is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind)
 
 
+def _is_lists(kind: pa.DataType) -> bool:
+    """Whether a type of :func:`plain` is that of lists, and not of maps or structs."""
+    return pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
 def plain(values: pa.Array) -> pa.Array:
     """The same values in the one Arrow type for text and the one for lists.
 
@@ -123,7 +129,7 @@ def whole(values: pa.Array) -> pa.Array:
         require(numeric.fill_null(True), values, NOT_WHOLE)
         values = pc.replace_substring_regex(values, r"^\+|\.0*$", "")
     elif not pa.types.is_integer(kind):
-        raise BadValue(0, f"it holds {kind}, not whole numbers")
+        raise BadValue(0, f"it holds {kind}, not whole numbers: {CONVERT}")
     try:
         return values.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -156,7 +162,7 @@ def strings(values: pa.Array) -> pa.Array:
     try:
         return values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise BadValue(0, f"it holds {values.type}, not text") from None
+        raise BadValue(0, f"it holds {values.type}, not text: {CONVERT}") from None
 
 
 def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
@@ -179,18 +185,23 @@ def numbers(values: pa.Array, finite: bool = True) -> pa.Array:
             result = text.cast(pa.float64())
         except pa.ArrowInvalid:
             numeric = pa.array([_is_number(v) for v in text.to_pylist()])
-            require(numeric, values, "is text, not a number")
+            require(numeric, values, "is text, not a number: correct it")
             raise
     else:
         try:
             result = values.cast(pa.float64(), safe=False)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise BadValue(0, f"it holds {values.type}, not numbers") from None
+            raise BadValue(
+                0, f"it holds {values.type}, not numbers: {CONVERT}"
+            ) from None
     result = pc.if_else(pc.is_nan(result), None, result)
     if finite:
-        require(pc.is_finite(result).fill_null(True), result, "is not finite")
+        require(
+            pc.is_finite(result).fill_null(True), result, "is not finite: correct it"
+        )
         single = pc.is_finite(result.cast(pa.float32(), safe=False)).fill_null(True)
-        require(single, result, "is too large for single precision")
+        problem = "is too large for single precision: correct it, or scale the column"
+        require(single, result, problem)
     return result
 
 
@@ -222,10 +233,13 @@ def vectors(values: pa.Array, size: int, finite: bool = True) -> pa.Array:
     Raises:
         BadValue: A list of another length, or no list.
     """
-    if not pa.types.is_nested(values.type):
-        raise BadValue(0, f"it holds {values.type}, not lists of {size} numbers")
+    if not _is_lists(values.type):
+        raise BadValue(
+            0, f"it holds {values.type}, not lists of {size} numbers: {CONVERT}"
+        )
     lengths = pc.list_value_length(values).fill_null(0)
-    require(pc.equal(lengths, size), lengths, f"is its length, not {size}")
+    problem = f"is its length, not {size}: correct it, or the shape of the column"
+    require(pc.equal(lengths, size), lengths, problem)
     flat = numbers(pc.list_flatten(values), finite).fill_null(math.nan)
     return pa.FixedSizeListArray.from_arrays(flat, size)
 
@@ -332,7 +346,7 @@ def bag(
     if is_text(values.type):
         values = pc.if_else(missing(values, keep_na), None, values)
         values = pc.split_pattern(values, separator)
-    elif not pa.types.is_nested(values.type):
+    elif not _is_lists(values.type):
         raise BadValue(
             0,
             f"it holds {values.type} and is declared with several values: it needs "

@@ -37,6 +37,7 @@ class Served:
         self.spec = FeatureSpec.from_json((extra / SPEC).read_text(encoding="utf-8"))
         self.config: dict[str, Any] = json.loads((extra / CONFIG).read_text("utf-8"))
         self.metrics: dict[str, Any] = json.loads((extra / METRICS).read_text("utf-8"))
+        _check_config(self.config, self.spec)
         if "scann" in self.config.get("operations", ()):
             scann_operations()
         self._loaded = tf.saved_model.load(str(path))
@@ -159,10 +160,28 @@ def load(path: str | Path) -> Served:
     version = latest(Path(path)) or Path(path)
     try:
         return Served(version)
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as why:
-        damaged = (version / "saved_model.pb").exists()
+    except Exception as why:  # a wrong value may come to light anywhere
+        if not (version / "saved_model.pb").exists():
+            fault = "is no exported model"
+        else:
+            reason = " ".join(str(why).split()).rstrip(".")[:200]
+            fault = f"is damaged or not written by tfrec ({reason})"
         raise ModelFileError(
-            f"'{version}' is "
-            f"{'damaged or not written by tfrec' if damaged else 'no exported model'}: "
-            "give the directory that model.export(path) wrote, or one of its versions."
+            f"'{version}' {fault}: give the directory that model.export(path) wrote, "
+            "or one of its versions."
         ) from why
+
+
+def _check_config(config: Any, spec: FeatureSpec) -> None:
+    """Refuses what ``export`` does not write.
+
+    Raises:
+        ModelFileError: A class without a name, or a column that the spec has not.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("class"), str):
+        raise ModelFileError(f"{CONFIG} names no class")
+    known = {*(column.name for column in spec.columns), spec.timestamp}
+    for key in ("query_columns", "item_columns"):
+        names = config.get(key)
+        if not isinstance(names, list) or not known.issuperset(names):
+            raise ModelFileError(f"{key} in {CONFIG} are not columns of {SPEC}")

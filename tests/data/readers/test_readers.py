@@ -80,6 +80,13 @@ def test_parquet_keeps_types(tmp_path):
     assert open_table(path).place(1) == "row 2"
 
 
+def test_a_name_of_a_parquet_column_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"user": [1]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"user", b"us\xdbr"))
+    assert "a.parquet is not a readable Parquet file" in refusal(path)
+
+
 def test_libsvm_fields_and_bags(write):
     fields = write("a.libsvm", "1 3:1 7:1 9:0.5\n-1 4:1 8:1 9:2 # note\n\n")
     assert rows(fields) == {
@@ -114,6 +121,11 @@ def test_libsvm_fields_and_bags(write):
         ("a.svm.xz", lzma.compress(b"1 1:1\n" * 99)[:-9], "cannot be read"),
         ("a.svm", "1 1:1\nx 1:1\n", "line 2 is not 'label index:value"),
         ("a.svm", "1 1:1\n1:1 2\n", "line 2 is not 'label index:value"),
+        ("a.svm", "1 3:1\n1 3\r:1\n", "line 2 is not 'label index:value"),
+        ("a.svm", "1 3:1 1", "line 1 is not 'label index:value"),
+        ("a.svm", '1 3:1\n"1" 3:1\n', "line 2 is not 'label index:value"),
+        ("a.svm", "1 3:1\n1 -1:1\n", "line 2 is not 'label index:value"),
+        ("a.svm", "1 9007199254740993:1\n", "line 1 has an index beyond 9,007,199,"),
         ("a.svm", "1 1:1 2:3\n0 1:1\n", "line 1 gives an id a value other than 1"),
         ("a.svm", "\n# nothing\n", "is empty"),
     ],

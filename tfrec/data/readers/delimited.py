@@ -88,7 +88,7 @@ class Delimited:
         except (pa.ArrowInvalid, UnicodeDecodeError, *UNREADABLE) as error:
             self._refuse(error)
         if empty:
-            raise DataError(f"{self.path} has no rows after its header line.")
+            raise DataError(f"{self.path} has no rows after its header line: add some.")
 
     def done(self) -> float:
         """Share of the bytes read."""
@@ -155,10 +155,13 @@ class Delimited:
             ) from error
         except (csv.Error, *UNREADABLE) as cause:
             raise DataError(
-                f"{self.path} cannot be read after line {line}: {cause}."
+                f"{self.path} cannot be read after line {line}: {cause}; write or "
+                "fetch it again."
             ) from error
-        first = str(error).splitlines()[0]
-        raise DataError(f"{self.path} cannot be read: {first}") from error
+        first = str(error).splitlines()[0].rstrip(". ")
+        raise DataError(
+            f"{self.path} cannot be read: {first}; write or fetch it again."
+        ) from error
 
     def _undecodable(self) -> int:
         """First line whose bytes are not of the encoding."""

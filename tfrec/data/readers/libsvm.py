@@ -152,9 +152,10 @@ class LibSvm:
         expected = np.full(len(separators), _COLON, np.uint8)
         place = np.arange(len(separators)) - np.repeat(begins, ends - begins + 1)
         expected[place % 2 == 0] = _SPACE
-        expected[ends] = _BREAK
+        expected[ends[place[ends] % 2 == 0]] = _BREAK  # behind a label or a value
         numbers = _numbers(text)
-        if len(numbers) != len(separators) or (separators != expected).any():
+        fits = len(numbers) == len(separators) and (separators == expected).all()
+        if not fits or b"\r" in text:
             self._refuse_line(text, row)
         entries = np.delete(numbers, begins).reshape(-1, 2)
         large = np.flatnonzero(np.abs(entries[:, 0]) >= MOST_EXACT)
@@ -166,7 +167,7 @@ class LibSvm:
                 "from 0."
             )
         index = entries[:, 0].astype(np.int64)
-        if (index != entries[:, 0]).any():
+        if (index != entries[:, 0]).any() or (index < 0).any():
             self._refuse_line(text, row)
         return numbers[begins], counts, index, entries[:, 1]
 
@@ -175,7 +176,7 @@ class LibSvm:
         number = next(i for i, line in enumerate(lines) if not _LINE.fullmatch(line))
         raise DataError(
             f"{self.path} {self.place(row + number)} is not 'label index:value ...': "
-            f"'{lines[number][:60].decode(errors='replace')}'."
+            f"'{lines[number][:60].decode(errors='replace')}'; mend the line."
         )
 
     def _blocks(self, size: int) -> Iterator[bytes]:
@@ -194,7 +195,9 @@ class LibSvm:
             if _uncommented(rest).strip():
                 yield _uncommented(rest)
         except UNREADABLE as error:
-            raise DataError(f"{self.path} cannot be read: {error}.") from error
+            raise DataError(
+                f"{self.path} cannot be read: {error}; write or fetch it again."
+            ) from error
 
     def _lines(self) -> Iterator[bytes]:
         rest = b""
@@ -214,7 +217,8 @@ def _numbers(text: bytes) -> np.ndarray:
         table = arrow_csv.read_csv(
             pa.BufferReader(text.translate(_ONE_A_LINE)),
             arrow_csv.ReadOptions(column_names=["x"]),
-            convert_options=options,
+            arrow_csv.ParseOptions(quote_char=False),
+            options,
         )
     except pa.ArrowInvalid:
         return np.empty(0)

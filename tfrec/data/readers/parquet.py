@@ -11,6 +11,9 @@ import pyarrow.parquet as pq
 from tfrec.data.readers.base import check_columns
 from tfrec.errors import DataError
 
+# The last where the name of a column is no text.
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
+
 
 class Parquet:
     """A Parquet file.
@@ -27,7 +30,8 @@ class Parquet:
         self._read = 0
         try:
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
+            self._names = list(self._file.schema_arrow.names)
+        except DAMAGED as error:
             raise DataError(
                 f"{path} is not a readable Parquet file ({_first_line(error)}): write "
                 "it again, or pass its real format."
@@ -37,7 +41,7 @@ class Parquet:
 
     def names(self) -> list[str]:
         """Column names in file order."""
-        return list(self._file.schema_arrow.names)
+        return list(self._names)
 
     def batches(self, names: list[str], block_bytes: int) -> Iterator[pa.RecordBatch]:
         """Columns in blocks of rows whose file size is about ``block_bytes``."""
@@ -50,7 +54,7 @@ class Parquet:
             for batch in self._file.iter_batches(size, columns=names):
                 self._read += len(batch)
                 yield batch.select(names)
-        except (pa.ArrowInvalid, OSError) as error:
+        except DAMAGED as error:
             raise DataError(
                 f"{self.path} is damaged after row {self._read} "
                 f"({_first_line(error)}): write it again."

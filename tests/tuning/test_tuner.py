@@ -194,8 +194,11 @@ def test_a_search_over_other_events_is_refused(made, parts, tmp_path):
     before = (tmp_path / "search/trials.json").read_text()
     fewer = train.take(slice(None, -1))
     for changed, what in (
-        ((fewer, valid), f"{len(train)} training events, and small has {len(fewer)}"),
-        ((train, valid.take([0])), f"{len(valid)} validation events, and small has 1"),
+        ((fewer, valid), f"{len(train)} training events, and small.* has {len(fewer)}"),
+        (
+            (train, valid.take([0])),
+            f"{len(valid)} validation events, and small.* has 1",
+        ),
     ):
         assert changed[0].name == train.name
         with pytest.raises(ValueError, match=f"search with {what} now: choose"):

@@ -145,7 +145,10 @@ def test_an_interrupted_run_is_resumed(
     assert "holds an interrupted run" in refused("recommend", broken, "--user", "u1")
     events = ratings.read_text()
     ratings.write_text(events.replace(",5,", ",4,", 1))
-    assert "with other events than" in refused(*small(broken, *more))
+    changed = (
+        f"with other values of column 'stars' in the training events than {ratings}"
+    )
+    assert f"{changed} has now: the same" in refused(*small(broken, *more))
     ratings.write_text(events)
 
     result = run(*small(broken, *more))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfrec.data import tfrecord
-from tfrec.data.fingerprint import fingerprint
+from tfrec.data.fingerprint import difference, fingerprint
 from tfrec.data.mapping import Mapping
 from tfrec.data.prepare import prepare
 from tfrec.datasets import from_file
@@ -87,3 +87,45 @@ def test_a_file_that_is_read_again_has_its_key(tmp_path):
     path.write_text("\n".join([*ROWS, ""]))
     read = [from_file(path, "u", "i", "stars", "t") for _ in range(2)]
     assert fingerprint(read[0]) == fingerprint(read[1])
+
+
+def test_what_differs_is_said(data):
+    train, valid, _ = data.split("leave_last_out")
+    before = fingerprint(train, valid)
+
+    def said(*parts):
+        return difference(before, fingerprint(*parts), "f.csv")
+
+    assert said(train, valid) is None
+    fewer = valid.take(np.arange(len(valid) - 1))
+    what = f"{len(valid)} validation events, and f.csv has {len(fewer)} now"
+    assert said(train, fewer) == what
+    found = said(train, changed(valid, "columns", "rating", 0))
+    assert found == "other values of column 'rating' in the validation events than " + (
+        "f.csv has now"
+    )
+    columns = {**train.columns, "more": train.columns["rating"]}
+    wider = dataclasses.replace(train, columns=columns)
+    more = "values of column 'more' in the training events"
+    assert said(wider, valid) == f"no {more}, which f.csv has now"
+    wide = fingerprint(wider, valid)
+    assert difference(wide, before, "f.csv") == f"{more}, which f.csv no longer has"
+    spec = data.spec.to_dict()
+    user = next(c for c in spec["columns"] if c["name"] == "user_id")
+    user["vocabulary"] = [*user["vocabulary"][:-1], "someone"]
+    renamed = train.with_spec(type(data.spec).from_dict(spec))
+    assert said(renamed, valid) == (
+        "other vocabulary or settings of column 'user_id' in the training events than "
+        "f.csv has now"
+    )
+
+
+def test_names_of_columns_do_not_break_lines(data):
+    """A line break in a name stands in the text as an escape."""
+    names = {"a\nb: c": data.columns["rating"], "d: 1": data.columns["rating"]}
+    odd = dataclasses.replace(data, columns={**data.columns, **names})
+    text = fingerprint(odd)
+    assert difference(fingerprint(data), text, "f") == (
+        "no values of column 'a\\nb: c' in the training events, which f has now"
+    )
+    assert all(" events: " in line for line in text.splitlines())

@@ -16,6 +16,7 @@ from tfrec.features import (
     Sequence,
     Text,
 )
+from tfrec.layers.dropout import Dropout
 from tfrec.models import registry
 from tfrec.models.baselines.implicit_als import ImplicitALS
 from tfrec.models.content.autoencoder_cnn_recommender import AutoencoderCNNRecommender
@@ -67,7 +68,7 @@ def test_hidden_units_are_dropped_in_training_alone(cls, data):
     scores = model(features).numpy()
     np.testing.assert_array_equal(model(features), scores)
     assert np.mean(model(features, training=True).numpy() != scores) > 0.9
-    dropped = [x for x in model.mlp.layers if isinstance(x, keras.layers.Dropout)]
+    dropped = [x for x in model.mlp.layers if isinstance(x, Dropout)]
     assert [layer.rate for layer in dropped] == [0.5, 0.5]
     model = cls(data.spec, layers=(8, 6))
     np.testing.assert_array_equal(model(features, training=True), model(features))

@@ -76,6 +76,10 @@ def test_who_has_taken_nothing_is_in_no_audience(data):
     model.adapt(some)
     answer = model.audience({"movie_id": ["m2"]}, k=39)
     assert "u7" not in answer.user_id
+    with pytest.raises(ValueError, match=r"k=2\.5 is no whole number"):
+        model.audience({"movie_id": ["m2"]}, k=2.5)
+    with pytest.raises(ValueError, match=r"k=2\.5 is no whole number"):
+        model.recommend({"user_id": ["u7"]}, k=2.5)
     with pytest.raises(ValueError, match=r"k=40 is not between 1 and the 39 users"):
         model.audience({"movie_id": ["m2"]}, k=40)
 

@@ -1,5 +1,6 @@
 """Vectors through real Redis servers, and what breaks on the way."""
 
+import json
 import signal
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 import redis_local
 import tensorflow as tf
 
+from tfrec.errors import ServerError
 from tfrec.serving import EmbeddingStore, Table, embeddings
 
 redis_local.require()
@@ -173,10 +175,138 @@ def test_what_is_not_what_was_pushed(url, running):
     with pytest.raises(ValueError, match="not those that were pushed"):
         store.vectors("item")
     client.set("tfrec:model:1:item:i3", b"text")
-    with pytest.raises(ValueError, match="hold no vector of 4"):
+    with pytest.raises(ValueError, match=r"1:item:i3 holds no vector of 4 finite"):
         store.get("item", ["i3"])
     with pytest.raises(ValueError, match=r"version 1 .* holds other item vectors"):
         store.push(1, {"item": table(seed=5)})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"i3": b"x" * 12, "i4": b"x" * 20},  # as many bytes as two vectors
+        {"i4": np.array([1, np.nan, 0, 0], "<f4").tobytes()},
+        {"i4": np.array([1, 0, np.inf, 0], "<f4").tobytes()},
+        {"i4": b""},
+    ],
+)
+def test_each_vector_has_its_size_and_is_finite(url, running, wrong):
+    store, client = EmbeddingStore(url, "model"), running.client()
+    store.push(1, {"item": table()})
+    for name, value in wrong.items():
+        client.set(f"tfrec:model:1:item:{name}", value)
+    with pytest.raises(ServerError, match=r"item:i[34] holds no vector of 4 finite"):
+        store.get("item", ["i1", "i3", "i4"])
+    with pytest.raises(ServerError, match=r"item:i[34] holds no vector of 4 finite"):
+        store.activate(1)
+
+
+GOOD = {"dim": 4, "ids": "string", "count": 25, "batch": 1000, "checksum": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "were never finished"),
+        ("{", "are not described by what tfrec writes"),
+        ("[" * 100_000, "are not described by what"),
+        ("null", "are not described by what"),
+        (b"\xff", "are not described by what"),
+        (json.dumps({"dim": 4}), "are not described by what"),
+        (json.dumps({**GOOD, "more": 1}), "are not described by what"),
+        (json.dumps({**GOOD, "dim": 10**12}), "dim 1000000000000, count 25"),
+        (json.dumps({**GOOD, "dim": True}), "dim True, count 25"),
+        (json.dumps({**GOOD, "count": -1}), "count -1, batch 1000"),
+        (json.dumps({**GOOD, "batch": 0}), "count 25, batch 0"),
+        (json.dumps({**GOOD, "ids": "float"}), "ids 'float' and dtype"),
+        (json.dumps({**GOOD, "dtype": "object"}), "dtype 'object', which cannot be"),
+        (json.dumps({**GOOD, "count": 10**18}), "have lost keys"),
+        (json.dumps(GOOD), "are not those that were pushed"),
+    ],
+)
+def test_metadata_that_somebody_else_wrote_are_one_sentence(url, running, text, words):
+    store = EmbeddingStore(url, "model")
+    store.push(1, {"item": table()})
+    running.client().hset("tfrec:model:1:meta", "item", text)
+    with pytest.raises(ServerError, match=words) as told:
+        store.vectors("item")
+    assert "the item vectors of version 1 of 'model' on 127" in str(told.value)
+    with pytest.raises(ServerError):
+        store.activate(1)
+    if "described" in words:
+        with pytest.raises(ServerError, match=f"version 1 of 'model' {words}"):
+            store.push(1, {"item": table()})
+
+
+@pytest.mark.parametrize("text", ["{", "[[1], 2]", "7", '["i1", "i1"]', "[1, 2]"])
+def test_lists_of_ids_that_somebody_else_wrote_are_one_sentence(url, running, text):
+    store = EmbeddingStore(url, "model")
+    store.push(1, {"item": table()})
+    running.client().set("tfrec:model:1:ids:item:0", text)
+    with pytest.raises(ServerError, match="item vectors of version 1 of 'model' on"):
+        store.vectors("item")
+
+
+def test_a_version_that_is_no_number(url, running):
+    running.client().set("tfrec:model:live", "first")
+    running.client().sadd("tfrec:model:versions", "x" * 1000)
+    store = EmbeddingStore(url, "model")
+    with pytest.raises(ServerError, match=r"b'first' on .* is no version of 'model'"):
+        store.get("item", ["i1"])
+    with pytest.raises(ServerError, match=r"b'x{40}' on .* is no version") as told:
+        store.versions()
+    assert len(str(told.value)) < 200
+
+
+def test_a_version_without_all_its_vectors_is_not_activated(url, running):
+    store = EmbeddingStore(url, "model")
+    tables = {"item": table(), "user": table(start="u")}
+    store.push(1, tables)
+    store.push(2, {"item": table(seed=2)})
+    running.client().delete("tfrec:model:1:user:u24")
+    with pytest.raises(ServerError, match=r"user vectors of version 1 .* lost keys"):
+        store.activate(1)
+    assert store.live == 2
+    assert store.push(1, tables) == 25 and store.live == 1
+
+
+def test_a_version_that_is_pruned_is_refused_before_its_vectors_go(url, running):
+    """The metadata go first, also under a reader that has begun."""
+    store, client = EmbeddingStore(url, "model"), running.client()
+    store.push(1, {"item": table()})
+    store.push(2, {"item": table(seed=2)})
+    inner = store._redis.scan
+
+    def nothing_found(cursor, *_):
+        assert not client.exists("tfrec:model:1:meta")
+        assert client.exists("tfrec:model:1:item:i3")
+        with pytest.raises(ServerError, match="never finished, or have expired"):
+            store.get("item", ["i3"], version=1)
+        store._redis.scan = inner
+        return inner(cursor, *_)
+
+    store._redis.scan = nothing_found
+    assert store.prune(1) == [1]
+    assert store._redis.scan == inner
+    assert store.versions() == [2] and not client.keys("tfrec:model:1:*")
+
+
+def test_a_reader_who_has_begun_takes_no_vector_that_went_for_an_unknown_id(url):
+    store = EmbeddingStore(url, "model")
+    store.push(1, {"item": table()})
+    version, described = store._open("item", 1)
+    store.push(2, {"item": table(seed=2)}, keep=1)
+    with pytest.raises(ServerError, match="never finished, or have expired"):
+        store._read(version, "item", described.dim, np.array(["i3"], object))
+
+
+def test_the_metadata_expire_first(url, running):
+    store, client = EmbeddingStore(url, "model"), running.client()
+    store.push(1, {"item": table(), "user": table(start="u")}, batch=5, ttl=100)
+    first = client.pexpiretime("tfrec:model:1:meta")
+    keys = set(client.keys("tfrec:model:1:*")) - {b"tfrec:model:1:meta"}
+    assert len(keys) == 60
+    assert all(client.pexpiretime(key) >= first for key in keys)
 
 
 def test_a_server_that_dies_in_the_middle(url):

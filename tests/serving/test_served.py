@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfrec import serving
+from tfrec.errors import ConfigError
 from tfrec.serving.export import EXTRA
 
 
@@ -81,6 +82,12 @@ def test_features_that_do_not_fit(two_tower, change, words):
 @pytest.mark.parametrize("k", [0, 31])
 def test_k_that_the_catalogue_cannot_fill(export, k):
     with pytest.raises(ValueError, match=f"k={k} is not between 1 and .* 30 items"):
+        export.served.recommend(export.queries(1), k=k)
+
+
+@pytest.mark.parametrize("k", [2.5, 3.0, "3", None])
+def test_k_that_is_no_whole_number(export, k):
+    with pytest.raises(ConfigError, match=rf"k={k!r} is no whole number: choose one"):
         export.served.recommend(export.queries(1), k=k)
 
 

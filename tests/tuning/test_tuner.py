@@ -192,9 +192,16 @@ def test_a_search_over_other_events_is_refused(made, parts, tmp_path):
     """Of the same name: a file that has grown, or another split of it."""
     train, valid = parts
     before = (tmp_path / "search/trials.json").read_text()
-    for changed in ((train.take(slice(None, -1)), valid), (train, valid.take([0]))):
+    fewer = train.take(slice(None, -1))
+    for changed, what in (
+        ((fewer, valid), f"{len(train)} training events, and small.* has {len(fewer)}"),
+        (
+            (train, valid.take([0])),
+            f"{len(valid)} validation events, and small.* has 1",
+        ),
+    ):
         assert changed[0].name == train.name
-        with pytest.raises(ValueError, match="search over other events than small"):
+        with pytest.raises(ValueError, match=f"search with {what} now: choose"):
             search_in(tmp_path / "search", changed, trials=3)
     assert (tmp_path / "search/trials.json").read_text() == before
 

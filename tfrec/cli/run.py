@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tfrec import atomic
 from tfrec.cli import config_file
 from tfrec.cli.epochs import HISTORY, Epochs
+from tfrec.data.fingerprint import difference
 from tfrec.errors import ConfigError, ModelFileError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Run:
 
         Args:
             settings: All settings of the run, resolved.
-            events: The key of the data, see :mod:`tfrec.data.fingerprint`.
+            events: The fingerprint of the data.
             overwrite: Whether what is there may go.
 
         Returns:
@@ -96,7 +97,7 @@ class Run:
             if not overwrite:
                 raise ConfigError(
                     f"{self.folder} holds an interrupted run with {changed}: the same "
-                    "settings resume it, --overwrite starts anew."
+                    "settings and data resume it, --overwrite starts anew."
                 )
         ours = self.finished or state.is_file()
         if not ours and self.folder.is_dir() and any(self.folder.iterdir()):
@@ -144,9 +145,8 @@ class Run:
             if there.get(name) != here.get(name):
                 return f"{name} {there.get(name)}, not {here.get(name)}"
         file = self.unfinished / EVENTS
-        if not file.is_file() or file.read_text(encoding="utf-8").strip() != events:
-            return f"other events than {here.get('data')} has now"
-        return None
+        before = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+        return difference(before, events, str(here.get("data")))
 
     def finish(self, metrics: dict[str, Any]) -> None:
         """Moves the results in place, ``metrics.json`` last, and clears the state."""

@@ -140,12 +140,12 @@ def fit(
     epochs = Epochs(folder / EPOCHS, watched, mode)
     done = epochs.last
     chain, kept = callbacks.training(epochs, settings.get("patience"))
+    # Fits the model to the data, where some weights start; the restored ones stay.
+    batches = parts[0].batches(model, settings["batch_size"], seed=settings["seed"])
     if done:
         kept.restore(model, done)
-    # What a resumed run draws differs from what its first epochs drew.
-    batches = parts[0].batches(
-        model, settings["batch_size"], seed=settings["seed"] + done
-    )
+    for _ in range(done):
+        iter(batches)  # every iteration draws its order and its negatives anew
     try:
         model.fit(
             batches,

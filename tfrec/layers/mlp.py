@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tfrec import keras
 from tfrec.layers.attention import activation_layer
+from tfrec.layers.dropout import Dropout
 
 LEARNED = ("dice", "prelu")
 
@@ -56,5 +57,5 @@ def mlp(
         if apart:
             layers.append(activation_layer(apart))
         if dropout and not is_last:
-            layers.append(keras.layers.Dropout(dropout, seed=next(seeds)))
+            layers.append(Dropout(dropout, next(seeds)))
     return keras.Sequential(layers, name=name)

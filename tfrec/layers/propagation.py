@@ -11,6 +11,7 @@ from tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops import CSRSparseM
 
 from tfrec import keras
 from tfrec.errors import ConfigError
+from tfrec.layers.dropout import Dropout
 
 
 class Adjacency:
@@ -137,7 +138,7 @@ class NeighbourInteraction(keras.layers.Layer):
             for which in (0, 1)
         )
         self.alone, self.together = first, second
-        self.dropout = keras.layers.Dropout(dropout, seed=seed % 2**31, dtype="float32")
+        self.dropout = Dropout(dropout, seed, dtype="float32")
 
     def call(
         self, adjacency: Adjacency, values: tf.Tensor, training: bool | None = None

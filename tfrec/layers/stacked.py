@@ -8,6 +8,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfrec import keras
+from tfrec.layers.dropout import Dropout
 
 CELLS: dict[str, Any] = {
     "gru": lambda units, **options: keras.layers.GRUCell(
@@ -64,7 +65,7 @@ class StackedCells(keras.layers.Layer):
         self.each = 2 if cell == "lstm" else 1
         self.state_size = [width for width in units for _ in range(self.each)]
         self.output_size = units[-1]
-        self.dropout = keras.layers.Dropout(dropout, seed=seed)
+        self.dropout = Dropout(dropout, seed)
 
     def call(
         self, inputs: tf.Tensor, states: list[tf.Tensor], training: bool | None = None

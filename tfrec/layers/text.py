@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrec import keras
 from tfrec.columns import Text
 from tfrec.errors import ConfigError
+from tfrec.layers.dropout import Dropout
 from tfrec.layers.encoder import Encoder
 
 
@@ -64,7 +65,7 @@ class TextEncoder(Encoder):
             )
             for window in self.windows
         ]
-        self.dropout = keras.layers.Dropout(dropout, seed=next(seeds))
+        self.dropout = Dropout(dropout, next(seeds))
 
     def seen(self, values: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """The largest answer of each filter, ``(batch, windows * filters)``."""

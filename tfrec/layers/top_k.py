@@ -10,7 +10,8 @@ not among the k best, each of those k windows would hold a score that comes befo
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+import operator
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -60,6 +61,18 @@ def top_k(scores: tf.Tensor, k: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return values, tf.where(values > _lowest(scores), indices, -1)
 
 
+def check_whole(k: Any) -> None:
+    """Refuses a k that is no whole number, such as 2.5 or text.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        operator.index(k)
+    except TypeError:
+        raise ConfigError(f"k={k!r} is no whole number: choose one, from 1.") from None
+
+
 def check_k(k: int, items: int) -> None:
     """Refuses a k that a catalogue cannot fill.
 
@@ -68,8 +81,9 @@ def check_k(k: int, items: int) -> None:
         items: Items there are.
 
     Raises:
-        ConfigError: Unless 1 <= k <= items.
+        ConfigError: k is no whole number, or not 1 <= k <= items.
     """
+    check_whole(k)
     if not 1 <= k <= items:
         raise ConfigError(
             f"k={k} is not between 1 and the catalogue's {items} items: choose another."

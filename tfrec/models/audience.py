@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfrec.data.interactions import index_key
 from tfrec.errors import ConfigError
-from tfrec.layers.top_k import top_k
+from tfrec.layers.top_k import check_whole, top_k
 from tfrec.models.raw import raw_features
 from tfrec.models.recommend import complete
 
@@ -83,6 +83,7 @@ def nearest(
 
 def audience(model: FactorScorer, features: dict[str, Any], k: int) -> Audience:
     """See :meth:`tfrec.models.families.FactorScorer.audience`."""
+    check_whole(k)
     ids, users = members(model)
     if not 1 <= k <= len(ids):
         raise ConfigError(

@@ -13,6 +13,7 @@ from tfrec.data.interactions import index_key
 from tfrec.errors import ConfigError, did_you_mean
 from tfrec.features import FeatureSpec
 from tfrec.layers.categories import CategoryLookup, both
+from tfrec.layers.top_k import check_k as check_count
 from tfrec.layers.top_k import mask, top_k
 from tfrec.models.rank import Wanted, rank
 from tfrec.models.raw import raw_features, raw_items, raw_labels
@@ -50,14 +51,10 @@ def check_k(model: Recommender, k: int) -> None:
     """Refuses a k that the catalogue cannot fill.
 
     Raises:
-        ConfigError: ``k`` is not in 1 .. number of items.
+        ConfigError: ``k`` is no whole number in 1 .. number of items.
     """
     column = model.spec.item_column
-    count = column.size - column.first if column.hash_bins is None else 0
-    if not 1 <= k <= count:
-        raise ConfigError(
-            f"k={k} is not between 1 and the catalogue's {count} items: choose another."
-        )
+    check_count(k, column.size - column.first if column.hash_bins is None else 0)
 
 
 def complete(model: Recommender, features: dict[str, Any]) -> Tensors:

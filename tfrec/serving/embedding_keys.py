@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tfrec.errors import ConfigError, did_you_mean
+from tfrec.errors import ConfigError, ServerError, did_you_mean
 from tfrec.serving.embeddings import SIGNATURES
 
 TABLES = tuple(SIGNATURES)
+MOST_DIM = 2**20  # 4 MiB a vector
 NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
@@ -55,6 +57,20 @@ class Keys:
         """The key of the set of versions."""
         return self("versions")
 
+    def number(self, value: bytes, place: str) -> int:
+        """A version as Redis holds it.
+
+        Raises:
+            ServerError: It is no number.
+        """
+        try:
+            return int(value)
+        except ValueError:
+            raise ServerError(
+                f"{value[:40]!r} on {place} is no version of '{self.model}': delete "
+                f"{self.live} and {self.versions}, and push again."
+            ) from None
+
     def meta(self, version: int) -> str:
         """The key of a version's description."""
         return self(version, "meta")
@@ -69,9 +85,66 @@ class Keys:
         return [f"{start}{value}" for value in ids.tolist()]
 
 
+@dataclass(frozen=True)
+class Description:
+    """What the metadata say of a table.
+
+    Attributes:
+        dim: Length of a vector.
+        ids: ``string`` or ``int64``.
+        count: Number of vectors.
+        batch: Ids under each key of ids.
+        checksum: SHA-256 of ids and vectors, hexadecimal.
+        dtype: Of the vectors.
+    """
+
+    dim: int
+    ids: str
+    count: int
+    batch: int
+    checksum: str
+    dtype: str = "float32"
+
+    @classmethod
+    def of(cls, text: bytes) -> Description:
+        """Reads JSON that anybody may have written.
+
+        Raises:
+            ServerError: It is no description.
+        """
+        try:
+            found = cls(**json.loads(text))
+        except (TypeError, ValueError, RecursionError):
+            raise ServerError("are not described by what tfrec writes") from None
+        numbers = (found.dim, found.count, found.batch)
+        if not (
+            all(type(number) is int and number > 0 for number in numbers)
+            and found.dim <= MOST_DIM
+            and found.ids in ("string", "int64")
+            and found.dtype == "float32"
+            and isinstance(found.checksum, str)
+        ):
+            raise ServerError(
+                f"are described by dim {found.dim!r}, count {found.count!r}, batch "
+                f"{found.batch!r}, ids {found.ids!r} and dtype {found.dtype!r}, which "
+                "cannot be"
+            )
+        return found
+
+
 def finished(table: str) -> str:
     """The field that says that all of a table is there."""
     return f"{table}:finished"
+
+
+def check_keep(keep: int) -> None:
+    """Refuses to keep no version.
+
+    Raises:
+        ConfigError: Less than 1.
+    """
+    if keep < 1:
+        raise ConfigError(f"keep={keep} must be at least 1.")
 
 
 def check_table(name: str) -> None:

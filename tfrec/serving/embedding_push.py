@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from tfrec.errors import ConfigError
-from tfrec.serving.embedding_keys import TABLES, Keys, check_table, finished
+from tfrec.errors import ConfigError, ServerError
+from tfrec.serving.embedding_keys import (
+    TABLES,
+    Description,
+    Keys,
+    check_table,
+    finished,
+)
 from tfrec.serving.embeddings import Table, kind
 
 COUNTED = 1000
@@ -68,7 +74,7 @@ class Push:
 
     def _write(self, name: str, table: Table) -> int:
         meta, written = self.keys.meta(self.version), 0
-        size = self._describe(name, table)["batch"]
+        size = self._describe(name, table).batch
         # Each row as one bytes object, made in C.
         rows = table.vectors.view(f"V{4 * table.dim}").ravel()
         for n, begin in enumerate(range(0, len(table.ids), size)):
@@ -83,29 +89,37 @@ class Push:
                 pipe.mset(dict(zip(keys, values, strict=True)))
                 pipe.set(listed, json.dumps(ids.tolist()))
                 pipe.hset(meta, done, 1)
-                for key in (*keys, listed, meta) if self.ttl else ():
+                for key in (*keys, listed) if self.ttl else ():
                     pipe.expire(key, self.ttl)
                 pipe.execute()
             written += len(keys)
         return written
 
-    def _describe(self, name: str, table: Table) -> dict[str, Any]:
-        """Notes what comes; what an earlier push of the same noted stays."""
-        described = {
-            "dim": table.dim,
-            "dtype": "float32",
-            "ids": kind(table.ids),
-            "count": len(table.ids),
-            "batch": self.batch,
-            "checksum": table.checksum,
-        }
+    def _describe(self, name: str, table: Table) -> Description:
+        """Notes what comes; what an earlier push of the same noted stays.
+
+        With a ttl the metadata go first: a version without them is refused, one that
+        lost vectors alone would seem whole.
+        """
+        described = Description(
+            table.dim, kind(table.ids), len(table.ids), self.batch, table.checksum
+        )
         meta = self.keys.meta(self.version)
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.sadd(self.keys.versions, self.version)
-            pipe.hsetnx(meta, name, json.dumps(described))
+            pipe.hsetnx(meta, name, json.dumps(asdict(described)))
             pipe.hget(meta, name)
-            there = json.loads(pipe.execute()[-1])
-        if there["checksum"] != described["checksum"]:
+            text = pipe.execute()[-1]
+        if self.ttl and self.redis.ttl(meta) < 0:
+            self.redis.expire(meta, self.ttl)
+        try:
+            there = Description.of(text)
+        except ServerError as why:
+            raise ServerError(
+                f"the {name} vectors of version {self.version} of '{self.keys.model}' "
+                f"{why}: push these as another version."
+            ) from None
+        if there.checksum != described.checksum:
             raise ConfigError(
                 f"version {self.version} of '{self.keys.model}' holds other {name} "
                 "vectors: push these as another version."

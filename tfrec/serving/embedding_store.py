@@ -8,8 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tfrec.errors import ConfigError, ServerError
-from tfrec.serving.embedding_keys import TABLES, Keys, check_table, finished
+from tfrec.errors import ConfigError, ServerError, TfrecError
+from tfrec.serving.embedding_keys import (
+    TABLES,
+    Description,
+    Keys,
+    check_keep,
+    check_table,
+    finished,
+)
 from tfrec.serving.embedding_push import Push
 from tfrec.serving.embeddings import Table, kind, raw_ids
 from tfrec.serving.redis_server import connect, told
@@ -47,12 +54,13 @@ class EmbeddingStore:
         """The version that answers, or None."""
         with told(self.place):
             value = self._redis.get(self.keys.live)
-        return None if value is None else int(value)
+        return None if value is None else self.keys.number(value, self.place)
 
     def versions(self) -> list[int]:
         """All versions, finished or not, ascending."""
         with told(self.place):
-            return sorted(map(int, self._redis.smembers(self.keys.versions)))
+            found = self._redis.smembers(self.keys.versions)
+        return sorted(self.keys.number(value, self.place) for value in found)
 
     def get(
         self, table: str, ids: Any, version: int | None = None
@@ -74,12 +82,12 @@ class EmbeddingStore:
         """
         version, described = self._open(table, version)
         wanted = raw_ids(ids) if len(ids) else np.zeros(0, object)
-        if len(wanted) and kind(wanted) != described["ids"]:
+        if len(wanted) and kind(wanted) != described.ids:
             raise ConfigError(
-                f"{self._name(version, table)} are under ids of {described['ids']}, "
+                f"{self._name(version, table)} are under ids of {described.ids}, "
                 f"not {kind(wanted)}: convert the ids."
             )
-        return self._read(version, table, described["dim"], wanted)
+        return self._read(version, table, described.dim, wanted)
 
     def vectors(self, table: str, version: int | None = None) -> Table:
         """A whole table, in the order in which it was pushed.
@@ -94,11 +102,11 @@ class EmbeddingStore:
         """
         version, described = self._open(table, version)
         ids, parts = [], []
-        for n in range(-(-described["count"] // described["batch"])):
+        for n in range(-(-described.count // described.batch)):
             with told(self.place):
                 text = self._redis.get(self.keys.ids(version, table, n))
-            batch = raw_ids(json.loads(text)) if text else np.zeros(0, object)
-            found, known = self._read(version, table, described["dim"], batch)
+            batch = self._ids(version, table, text) if text else np.zeros(0, object)
+            found, known = self._read(version, table, described.dim, batch)
             if not text or not known.all():
                 raise ServerError(
                     f"{self._name(version, table)} have lost keys, expired, evicted or "
@@ -106,8 +114,12 @@ class EmbeddingStore:
                 )
             ids.append(batch)
             parts.append(found)
-        result = Table(np.concatenate(ids), np.concatenate(parts))
-        if result.checksum != described["checksum"]:
+        try:
+            result = Table(np.concatenate(ids), np.concatenate(parts))
+            same = result.checksum == described.checksum
+        except TfrecError:  # an id twice, or ids of two types
+            same = False
+        if not same:
             raise ServerError(
                 f"{self._name(version, table)} are not those that were pushed: push "
                 "them as another version."
@@ -141,7 +153,7 @@ class EmbeddingStore:
             ValueError: An argument is wrong, or the version holds other vectors.
             OSError: The server cannot be reached, refuses or is full.
         """
-        _check_keep(keep)
+        check_keep(keep)
         push = Push(self._redis, self.keys, version, batch, ttl)
         cure = (
             f"version {version} is not live and what was live stays so, and the same "
@@ -155,22 +167,30 @@ class EmbeddingStore:
     def activate(self, version: int) -> None:
         """Lets another finished version answer, for example an older one.
 
+        All its vectors are read first, so that what answers is whole.
+
         Raises:
-            ServerError: There is no such version, or it is not finished.
-            OSError: The server does not answer.
+            ServerError: There is no such version, it is not finished, or its vectors
+                are not those that were pushed.
+            OSError: The server does not answer, or the version goes meanwhile.
         """
-        with told(self.place):
-            begun = self._redis.hmget(self.keys.meta(version), TABLES)
-            ended = self._redis.hmget(
-                self.keys.meta(version), [finished(name) for name in TABLES]
-            )
-        if not any(begun) or [*map(bool, begun)] != [*map(bool, ended)]:
-            raise ServerError(
-                f"version {version} of '{self.keys.model}' on {self.place} is not "
-                f"there or not finished: there are {self.versions()}; push it first."
-            )
-        with told(self.place):
-            self._redis.set(self.keys.live, version)
+        meta = self.keys.meta(version)
+        with told(self.place), self._redis.pipeline(transaction=True) as pipe:
+            pipe.watch(meta)
+            begun = pipe.hmget(meta, TABLES)
+            ended = pipe.hmget(meta, [finished(name) for name in TABLES])
+            if not any(begun) or [*map(bool, begun)] != [*map(bool, ended)]:
+                raise ServerError(
+                    f"version {version} of '{self.keys.model}' on {self.place} is not "
+                    f"there or not finished: there are {self.versions()}; push it "
+                    "first."
+                )
+            for name, text in zip(TABLES, begun, strict=True):
+                if text:
+                    self.vectors(name, version)
+            pipe.multi()
+            pipe.set(self.keys.live, version)
+            pipe.execute()
 
     def prune(self, keep: int) -> list[int]:
         """Deletes old versions; the live one stays.
@@ -185,7 +205,7 @@ class EmbeddingStore:
             ValueError: ``keep`` is less than 1.
             OSError: The server does not answer.
         """
-        _check_keep(keep)
+        check_keep(keep)
         live = self.live
         others = [version for version in self.versions() if version != live]
         old = others[: max(0, len(others) - keep + (live is not None))]
@@ -195,7 +215,9 @@ class EmbeddingStore:
         return old
 
     def _delete(self, version: int) -> None:
-        # Step by step, so that no other client waits.
+        # The metadata first, so that nobody reads what is half gone; then step by step,
+        # so that no other client waits.
+        self._redis.unlink(self.keys.meta(version))
         pattern, cursor = self.keys(version, "*"), 0
         while True:
             cursor, found = self._redis.scan(cursor, pattern, SCANNED)
@@ -211,7 +233,22 @@ class EmbeddingStore:
             f"{self.place}"
         )
 
-    def _open(self, table: str, version: int | None) -> tuple[int, dict[str, Any]]:
+    def _ids(self, version: int, table: str, text: bytes) -> np.ndarray:
+        try:
+            return raw_ids(json.loads(text))
+        except (ValueError, RecursionError):
+            raise ServerError(
+                f"{self._name(version, table)} have a list of ids that tfrec did not "
+                "write: push them as another version."
+            ) from None
+
+    def _unfinished(self, version: int, table: str) -> ServerError:
+        return ServerError(
+            f"{self._name(version, table)} were never finished, or have expired: push "
+            "them."
+        )
+
+    def _open(self, table: str, version: int | None) -> tuple[int, Description]:
         check_table(table)
         version = self.live if version is None else version
         if version is None:
@@ -223,28 +260,40 @@ class EmbeddingStore:
                 self.keys.meta(version), [table, finished(table)]
             )
         if not text or not ended:
+            raise self._unfinished(version, table)
+        try:
+            return version, Description.of(text)
+        except ServerError as why:
             raise ServerError(
-                f"{self._name(version, table)} were never finished, or have expired: "
-                "push them."
-            )
-        return version, json.loads(text)
+                f"{self._name(version, table)} {why}: push them as another version."
+            ) from None
 
     def _read(
         self, version: int, table: str, dim: int, ids: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        keys, blank = self.keys.vectors(version, table, ids), bytes(4 * dim)
-        with told(self.place):
-            values = self._redis.mget(keys) if keys else []
-        data = b"".join(blank if value is None else value for value in values)
-        if len(data) != len(blank) * len(keys):
-            raise ServerError(
-                f"{self._name(version, table)} have keys that hold no vector of {dim}: "
-                "push them as another version."
-            )
-        found = np.frombuffer(data, "<f4").reshape(-1, dim).astype(np.float32)
-        return found, np.array([value is not None for value in values], bool)
+        keys, size = self.keys.vectors(version, table, ids), 4 * dim
+        values: list[bytes | None] = []
+        if keys:
+            # Together: vectors that are gone are not taken for unknown ids.
+            with told(self.place), self._redis.pipeline(transaction=True) as pipe:
+                pipe.hget(self.keys.meta(version), finished(table))
+                ended, values = pipe.mget(keys).execute()
+            if not ended:
+                raise self._unfinished(version, table)
+        for key, value in zip(keys, values, strict=True):
+            if value is not None and len(value) != size:
+                raise self._no_vector(version, table, key, dim)
+        known = np.array([value is not None for value in values], bool)
+        data = b"".join(value for value in values if value is not None)
+        found = np.zeros((len(keys), dim), np.float32)
+        found[known] = np.frombuffer(data, "<f4").reshape(-1, dim)
+        finite = np.isfinite(found).all(axis=1)
+        if not finite.all():
+            raise self._no_vector(version, table, keys[int(np.argmin(finite))], dim)
+        return found, known
 
-
-def _check_keep(keep: int) -> None:
-    if keep < 1:
-        raise ConfigError(f"keep={keep} must be at least 1.")
+    def _no_vector(self, version: int, table: str, key: str, dim: int) -> ServerError:
+        return ServerError(
+            f"{self._name(version, table)} are damaged: {key} holds no vector of {dim} "
+            "finite numbers; push them as another version."
+        )

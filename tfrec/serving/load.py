@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfrec.errors import ConfigError, ModelFileError, did_you_mean
 from tfrec.features import FeatureSpec
 from tfrec.indexes.scann import scann_operations
+from tfrec.layers.top_k import check_k, check_whole
 from tfrec.models.audience import Audience
 from tfrec.models.raw import raw_features, raw_items, raw_labels
 from tfrec.models.recommend import Recommendations
@@ -74,15 +75,11 @@ class Served:
 
         Raises:
             ValueError: A column is missing or unknown, the columns differ in length,
-                k is not in 1 .. number of items, or the model knows no categories.
+                k is no whole number in 1 .. number of items, or the model knows no
+                categories.
         """
         query, item = self.config["query_columns"], self.spec.item_column
-        count = item.size - item.first
-        if not 1 <= k <= count:
-            raise ConfigError(
-                f"k={k} is not between 1 and the catalogue's {count} items: choose "
-                "another."
-            )
+        check_k(k, item.size - item.first)
         self._check_columns(features, query, "query")
         inputs = raw_features(self.spec, features)
         n, function = int(inputs[query[0]].shape[0]), self.signatures["serving_default"]
@@ -109,14 +106,15 @@ class Served:
             k: Users for each item.
 
         Raises:
-            ValueError: The model was exported without users, or a column is missing or
-                of another length.
+            ValueError: The model was exported without users, k is no whole number, or
+                a column is missing or of another length.
         """
         if "audience" not in self.signatures:
             raise ModelFileError(
                 f"{self.config['class']} was exported without its users: export it "
                 "with audience=True."
             )
+        check_whole(k)
         inputs = raw_features(self.spec, features)
         self._check_columns(features, self.config["item_columns"], "item")
         answer = self.signatures["audience"](k=tf.constant(k, tf.int32), **inputs)

@@ -11,8 +11,9 @@ from tfrec.errors import ConfigError
 class TreeLearning(keras.callbacks.Callback):
     """Lays the tree of a tree model anew by what it has learned, every few epochs.
 
-    Zhu et al. 2018, section 3.3. Never after the last epoch: a new tree is there to be
-    trained on. Put it behind callbacks that measure or save the epoch.
+    Zhu et al. 2018, section 3.3. The new tree is laid before the next epoch begins, so
+    never after the last one: it is there to be trained on. What was saved after an
+    epoch has the old tree, and training that goes on from there lays the new one.
 
     Args:
         every: Epochs between two trees.
@@ -35,8 +36,7 @@ class TreeLearning(keras.callbacks.Callback):
                 "out of its callbacks."
             )
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """A new tree, if it is time for one."""
-        done = epoch + 1
-        if done % self.every == 0 and done < self.params["epochs"]:
-            self.model.learn_tree(seed=done)
+        if epoch and epoch % self.every == 0:
+            self.model.learn_tree(seed=epoch)

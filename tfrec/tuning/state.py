@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfrec import atomic
+from tfrec.data.fingerprint import difference
 from tfrec.errors import ConfigError, ModelFileError
 
 SEARCH, TRIALS = "search.json", "trials.json"
@@ -21,7 +22,7 @@ def claim(folder: Path, search: dict[str, Any], events: str) -> bool:
         folder: The folder, made if need be.
         search: JSON-able settings; those of one search agree, the number of trials
             aside.
-        events: The key of the data, see :mod:`tfrec.data.fingerprint`.
+        events: The fingerprint of the data.
 
     Returns:
         Whether an earlier search of the same settings and events is there to go on.
@@ -45,10 +46,11 @@ def claim(folder: Path, search: dict[str, Any], events: str) -> bool:
                 f"{folder} holds a search with {name} {there.get(name)}, not {value}: "
                 "choose another folder, or remove it to start anew."
             )
-    if there.get("events") != events:
+    changed = difference(str(there.get("events")), events, search["data"])
+    if changed is not None:
         raise ConfigError(
-            f"{folder} holds a search over other events than {search['data']} has now: "
-            "choose another folder, or remove it to start anew."
+            f"{folder} holds a search with {changed}: choose another folder, or remove "
+            "it to start anew."
         )
     return True
 

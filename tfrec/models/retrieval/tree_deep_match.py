@@ -17,6 +17,7 @@ from tfrec.models.config import Config as BaseConfig
 from tfrec.models.config import Tune
 from tfrec.models.explain import Reason, occlusions
 from tfrec.models.families import PAIRS, BatchLoss, Tensors, cosine_to_all
+from tfrec.models.first_callback import fit_with
 from tfrec.models.retrieval._nodes import NodeNetwork, check, history_of, in_parts
 from tfrec.trees import arrange
 from tfrec.trees.beam import Open, beam_search, best_named
@@ -211,12 +212,12 @@ class TreeDeepMatch(BatchLoss, Recommender):
         self.tree.plant(arrange.by_clusters(vectors, seed))
         self.inner.embeddings.assign(self.tree.means(vectors))
 
-    def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> Any:
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Keras's ``fit``; with ``learn_tree`` tree and network take turns."""
-        if self.config.learn_tree:
-            callbacks = [*tf.nest.flatten(callbacks or [])]
-            callbacks.append(TreeLearning(self.config.learn_tree))
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        if not self.config.learn_tree:
+            return super().fit(*args, **kwargs)
+        turns = TreeLearning(self.config.learn_tree)
+        return fit_with(turns, super().fit, *args, **kwargs)
 
     # Ranking
 

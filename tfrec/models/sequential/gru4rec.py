@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrec import keras, optimizers
 from tfrec.data.session_parallel import FRESH, NEXT, SessionParallel
 from tfrec.errors import ConfigError
+from tfrec.layers.dropout import Dropout
 from tfrec.layers.stacked import LaneStates, StackedCells
 from tfrec.losses import weighted_mean
 from tfrec.models.base import Recommender
@@ -119,9 +120,7 @@ class GRU4Rec(BatchLoss, FactorScorer, Recommender):
         if not config.tied:
             self.inputs_table = item_table(items, config.dim, next(self.seeds), "input")
         self.bias = self.add_weight("bias", (items,), initializer="zeros")
-        self.embedding_dropout = keras.layers.Dropout(
-            config.embedding_dropout, seed=next(self.seeds)
-        )
+        self.embedding_dropout = Dropout(config.embedding_dropout, next(self.seeds))
         self.cells = StackedCells(
             width if config.tied else config.dim,
             config.layers,

@@ -42,7 +42,7 @@ def beside(path: Path) -> Iterator[Path]:
         os.write(handle, f"{HOST} {os.getpid()}\n".encode())
         yield lock.with_suffix("")
     finally:
-        _remove(lock)
+        _remove(path, lock)
         os.close(handle)
 
 
@@ -59,14 +59,15 @@ def clear(path: Path) -> None:
     with suppress(FileNotFoundError):
         for lock in list(path.parent.iterdir()):
             if _target(lock) == path:
-                _clear(lock)
+                _clear(path, lock)
 
 
 def clear_all(folder: Path) -> None:
     """As :func:`clear`, for all that was to be written in a folder and those in it."""
     for lock in list(folder.rglob(".*.lock")):
-        if _target(lock) is not None:
-            _clear(lock)
+        path = _target(lock)
+        if path is not None:
+            _clear(path, lock)
 
 
 @contextmanager
@@ -130,22 +131,22 @@ def _target(lock: Path) -> Path | None:
     return match and lock.with_name(match[1])
 
 
-def _clear(lock: Path) -> None:
-    """Removes what stands at the place of a lock if its process is dead."""
+def _clear(path: Path, lock: Path) -> None:
+    """Removes what a process has left beside a path if it is dead."""
     # Gone meanwhile, or another user's.
     with suppress(OSError), lock.open("r+") as file:
         # A process that dies at once has written no host.
         if file.read().partition(" ")[0] in ("", HOST) and _take(file.fileno()):
-            _remove(lock)
+            _remove(path, lock)
 
 
 def _old(place: Path) -> Path:
     return Path(f"{place}.old")
 
 
-def _remove(lock: Path) -> None:
+def _remove(path: Path, lock: Path) -> None:
     """Removes what stands at the place of a lock, and the lock when nothing does."""
-    path, place = _target(lock), lock.with_suffix("")
+    place = lock.with_suffix("")
     old = _old(place)
     if old.is_dir() and not path.exists():
         os.replace(old, path)

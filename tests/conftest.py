@@ -157,6 +157,15 @@ def eagerly() -> Iterator[None]:
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture
+def graphs() -> Iterator[None]:
+    """Functions become graphs all the same, for a test that trains for long."""
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(eager)
+
+
 @pytest.fixture(scope="session")
 def run_python() -> Callable[..., str]:
     """Runs code in a fresh interpreter in the root of the project; its output."""

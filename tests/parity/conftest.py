@@ -28,6 +28,11 @@ def slope(loss: Callable[[Weights], float], weights: Weights, name: str) -> np.n
     return result
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_graphs(eagerly: None) -> None:
+    """Equations are checked step by step; the contract has every model's graph."""
+
+
 @pytest.fixture(scope="session")
 def randomise() -> Callable[[keras.Model], None]:
     """Gives every weight a value at which no part of the score is nearly nothing."""

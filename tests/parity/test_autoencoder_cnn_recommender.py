@@ -130,6 +130,7 @@ def test_the_error_of_a_rating_reaches_both_codes(data, randomise):
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 1e-6
 
 
+@pytest.mark.usefixtures("graphs")
 def test_ratings_fall_in_error_and_a_film_nobody_rated_is_predicted(data):
     cold = data.spec.item_column.size - 1
     train = data.take(data.item != cold)

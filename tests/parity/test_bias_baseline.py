@@ -138,6 +138,7 @@ def test_validation_and_metrics_are_those_of_keras(events):
     assert plain[0] == pytest.approx(error, rel=1e-5)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_predictions_are_not_cut():
     """A user who rates all 5 and an item that all rate 5 meet above 5."""
     ratings = np.full((USERS, ITEMS), 2.0)

@@ -210,6 +210,7 @@ def test_each_item_of_a_batch_is_encoded_once(model, monkeypatch):
     np.testing.assert_allclose(found, every[items.numpy() - 2], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_every_weight_learns(events):
     model = built(events, learning_rate=0.01)
     start = [v.numpy() for v in model.trainable_variables]
@@ -252,6 +253,7 @@ def by_kind(column: str) -> ContentTower:
     )
 
 
+@pytest.mark.usefixtures("graphs")
 def test_untouched_items_of_the_right_kind_come_first():
     """Users of either kind, by picture alone and by sound alone."""
     for column in ("poster", "preview"):
@@ -264,6 +266,7 @@ def test_untouched_items_of_the_right_kind_come_first():
         assert (kinds == np.array([0, 1, 0, 1])[:, None]).mean() > 0.9, column
 
 
+@pytest.mark.usefixtures("graphs")
 def test_tones_are_told_apart():
     """Of new tones of both pitches, the vectors are nearer to their own."""
     model, rng = by_kind("preview"), np.random.default_rng(9)

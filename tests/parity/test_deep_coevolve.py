@@ -177,6 +177,7 @@ def test_a_later_event_changes_no_earlier_state(data, randomise):
     np.testing.assert_array_equal(ours.users.memory, theirs.users.memory)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_training_leaves_the_states_of_the_events(data, randomise):
     """With a learning rate of nothing, those of the last epoch alone."""
     model = make(data, randomise)
@@ -312,6 +313,7 @@ def test_loss_and_step(data, randomise, check_step):
     check_step(model, (batch,), weights(model), loss)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_drawn_rows_stand_for_all(data, randomise):
     """The mean over draws is the sum over all other items and users."""
     past, _ = halves(data)
@@ -430,6 +432,7 @@ def test_settings_that_cannot_be(data, wrong, message):
         DeepCoevolve(data.spec, **wrong)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_all_events_at_one_time_are_learned_from(data):
     still = data.take(np.arange(len(data)))
     still.columns["timestamp"] = np.full(len(data), 10**9 * SECOND)

@@ -267,6 +267,7 @@ def test_negatives_are_drawn_by_popularity(make, data):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.usefixtures("graphs")
 def test_an_order_is_learned(data, loss):
     """Items go round in circles of their own: what comes next is certain."""
     spec = data.spec.select("history")

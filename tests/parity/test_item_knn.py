@@ -152,6 +152,7 @@ def test_bad_hyper_parameters(events, wrong, sentence):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("graphs")
 def test_published_numbers_on_movielens():
     """Dacrema et al. 2021: .6694, .3979, with similarity and weighting tuned."""
     hit_rate, ndcg = ncf_numbers(ItemKNN, neighbours=50, shrink=0.0)

@@ -147,6 +147,7 @@ def test_a_batch_is_of_one_domain_and_an_epoch_has_every_event_once(domains):
     )
 
 
+@pytest.mark.usefixtures("graphs")
 def test_a_user_new_to_a_domain_is_known_by_the_other(domains):
     """East and west have two kinds of film each, and a user's kind is one in both."""
     spec = domains.spec.select("user_id", "movie_id", "studio")

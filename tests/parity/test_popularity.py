@@ -105,6 +105,7 @@ def test_bad_half_life(events):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("graphs")
 def test_published_numbers_on_movielens():
     """Dacrema et al. 2021: .4533, .2542 (ties ranked otherwise)."""
     hit_rate, ndcg = ncf_numbers(Popularity)

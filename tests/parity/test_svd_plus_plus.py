@@ -158,6 +158,7 @@ def test_a_range_has_two_ends(rated, limits):
         SVDPlusPlus(rated.spec, rating_range=limits)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_an_item_nobody_rated_and_a_user_of_one_rating(rated):
     """The item has the user's mean, but for factors that never moved from near 0."""
     first = rated.spec.user_column.first

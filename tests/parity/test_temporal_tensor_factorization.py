@@ -100,6 +100,7 @@ def test_it_starts_as_matrix_factorisation(data):
     np.testing.assert_allclose(model(batch(data)), expected, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("graphs")
 def test_slices_without_events_are_drawn_between_their_neighbours(data):
     """Of six slices only the second and the fifth have events."""
     model = TemporalTensorFactorization(

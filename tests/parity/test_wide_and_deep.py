@@ -184,6 +184,7 @@ def test_both_optimizers_go_on_where_they_stopped(spec, data, tmp_path):
             np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
+@pytest.mark.usefixtures("graphs")
 def test_a_cross_learns_what_no_sum_can():
     """A click when exactly one of two ids is 1: without the cross there is no way."""
     from tfrec.data.interactions import Interactions

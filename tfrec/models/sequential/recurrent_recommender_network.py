@@ -286,9 +286,6 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
         steps, items = self.step(inputs[SECONDS]), state["item"]
         rows = tf.range(self.spec.item_column.first, self.spec.item_column.size)
 
-        def now() -> tf.Tensor:
-            return tf.matmul(query, items, transpose_b=True)
-
         def then() -> tf.Tensor:
             def one(asked: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
                 moved = tf.gather(state["moved"], self._places(rows, asked[1]))
@@ -298,4 +295,4 @@ class RecurrentRecommenderNetwork(Timed, RatingFactors):
             return moving + tf.matmul(query[:, dim:], items[:, dim:], transpose_b=True)
 
         latest = tf.reduce_all(steps >= self.step(self.clock.last))
-        return tf.cond(latest, now, then)
+        return tf.cond(latest, lambda: tf.matmul(query, items, transpose_b=True), then)

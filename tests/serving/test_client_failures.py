@@ -1,5 +1,6 @@
 """What the client says, and how often it asks, when a server fails."""
 
+import gzip
 import json
 import socket
 import threading
@@ -81,12 +82,17 @@ def rest(*answers, known=METADATA):
                 return
             self.send(*answer)
 
-        def send(self, status, body):
+        def send(self, status, body, headers=None, pieces=1, pause=0.0):
+            """In pieces, with a pause before each."""
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            for name, value in (headers or {"Content-Length": len(body)}).items():
+                self.send_header(name, str(value))
             self.end_headers()
-            self.wfile.write(body)
+            size = -(-len(body) // pieces)
+            for start in range(0, len(body), max(size, 1)):
+                threading.Event().wait(pause)
+                self.wfile.write(body[start : start + size])
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -187,6 +193,57 @@ def test_what_is_refused_or_garbage_is_not_asked_again(answer, error, words, wai
     assert len(asked) == 1 and not waits
 
 
+def test_an_answer_that_drips_is_given_up(waits):
+    """Each part comes in time, and the whole would take 80 times as long."""
+    answer = (200, b" " * 400 + json.dumps(RIGHT[1]).encode(), None, 400, 0.04)
+    with (
+        rest(answer) as (url, asked),
+        pytest.raises(TimeoutError, match=r"no answer within 0\.2 seconds"),
+    ):
+        ask(url, timeout=0.2)
+    assert len(asked) == 1 and not waits
+
+
+def test_an_answer_may_come_in_chunks_or_compressed():
+    body = json.dumps(RIGHT[1]).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    small = gzip.compress(body)
+    packed = {"Content-Encoding": "gzip", "Content-Length": len(small)}
+    for answer in (
+        (200, chunks, {"Transfer-Encoding": "chunked"}, 3),
+        (200, small, packed, 3),
+    ):
+        with rest(answer) as (url, _):
+            assert ask(url) == [[1.0, 2.0]]
+
+
+def test_half_an_answer_is_asked_for_again(waits):
+    body = json.dumps(RIGHT[1]).encode()
+    half = (200, body, {"Content-Length": len(body) + 9, "Connection": "close"})
+    with rest(half, RIGHT) as (url, asked):
+        assert ask(url) == [[1.0, 2.0]]
+    assert len(asked) == 2 and len(waits) == 1
+
+
+@pytest.mark.parametrize("serve", ["rest", "remote"])
+def test_requests_and_answers_are_no_larger_than_the_limit(serve, waits):
+    server, many = {
+        "rest": (rest, (200, {"outputs": [[1.0, 2.0]] * 400})),
+        "remote": (remote, {"embedding": [[1.0, 2.0]] * 400}),
+    }[serve]
+    with server(many) as (url, asked):
+        told = f"'films' at {url}: the answer has more than 2,000 bytes: ask for fewer"
+        with pytest.raises(ValueError, match=told):
+            ask(url, limit=2000)
+        assert len(asked) == 1 and not waits
+        with (
+            Client(url, "films", limit=2000) as client,
+            pytest.raises(ValueError, match="the request has more than 2,000 bytes"),
+        ):
+            client.item_embedding({"movie_id": ["m1"] * 2000})
+        assert len(asked) == 1 and not waits
+
+
 @pytest.mark.parametrize(
     "known", [b"<html>", {}, [1], {"metadata": {"signature_def": 1}}]
 )
@@ -285,6 +342,6 @@ def test_options_that_do_not_fit():
         ValueError, match="version 1 and label 'a' name a version twice"
     ):
         Client("http://h:1", "films", version=1, label="a")
-    for wrong in ({"timeout": 0}, {"retries": -1}):
+    for wrong in ({"timeout": 0}, {"retries": -1}, {"limit": 0}):
         with pytest.raises(ValueError, match="must be above 0"):
             Client("http://h:1", "films", **wrong)

@@ -37,10 +37,11 @@ class Client:
         model: The name under which it is served.
         version: A version; the highest that is served when None.
         label: A label of a version, such as ``canary``, instead of its number.
-        timeout: Seconds for each request; over REST for connecting and then for each
-            wait for a part of the answer.
+        timeout: Seconds for each request. Over REST it may be twice as long until a
+            server that falls silent in its answer is given up.
         retries: How often a request is sent again while the server cannot be reached
             or is busy. What is refused, or slow, is not sent again.
+        limit: Bytes of a request, and of an answer, at most.
 
     Raises:
         ValueError: The URL cannot be used, or a number is too small.
@@ -54,14 +55,16 @@ class Client:
         label: str | None = None,
         timeout: float = 10.0,
         retries: int = 3,
+        limit: int = 64 * 2**20,
     ) -> None:
         if version is not None and label is not None:
             raise ConfigError(
                 f"version {version} and label '{label}' name a version twice: give one."
             )
-        if timeout <= 0 or retries < 0:
+        if timeout <= 0 or limit <= 0 or retries < 0:
             raise ConfigError(
-                f"timeout={timeout} must be above 0 and retries={retries} not below."
+                f"timeout={timeout} and limit={limit} must be above 0, and "
+                f"retries={retries} not below."
             )
         self.url, self.model = url, model
         self._timeout, self._retries = timeout, retries
@@ -70,7 +73,7 @@ class Client:
             self._named += f", version {version}"
         if label is not None:
             self._named += f", label '{label}'"
-        self._channel = _channel(url, model, version, label, timeout)
+        self._channel = _channel(url, model, version, label, timeout, limit)
         self._signatures: dict[str, Signature] | None = None
 
     def __repr__(self) -> str:
@@ -263,7 +266,12 @@ class Client:
 
 
 def _channel(
-    url: str, model: str, version: int | None, label: str | None, timeout: float
+    url: str,
+    model: str,
+    version: int | None,
+    label: str | None,
+    timeout: float,
+    limit: int,
 ) -> Rest | Grpc:
     try:
         parts = urlsplit(url)
@@ -279,5 +287,6 @@ def _channel(
             "https://host:port or grpc://host:port."
         )
     if parts.scheme == "grpc":
-        return Grpc(f"{parts.hostname}:{parts.port}", model, version, label, timeout)
-    return Rest(url, model, version, label, timeout)
+        target = f"{parts.hostname}:{parts.port}"
+        return Grpc(target, model, version, label, timeout, limit)
+    return Rest(url, model, version, label, timeout, limit)

@@ -22,6 +22,7 @@ class Kind(Enum):
     UNREACHABLE = auto()
     BUSY = auto()
     SLOW = auto()
+    LARGE = auto()
     UNKNOWN = auto()
     REFUSED = auto()
     BROKEN = auto()
@@ -73,6 +74,11 @@ class Failure(Exception):
                 f"{model} at {place} gave no answer within {timeout:g} seconds: raise "
                 "the timeout, or ask for fewer queries at once."
             )
+        if self.kind is Kind.LARGE:
+            return ConfigError(
+                f"{model} at {place}: {self.reason}: ask for fewer queries at once, or "
+                "raise the limit."
+            )
         if self.kind is Kind.UNKNOWN:
             return ConfigError(
                 f"there is no {model} at {place} ({self.reason}): correct the name, "
@@ -84,6 +90,11 @@ class Failure(Exception):
             f"{place} does not answer as a model server does ({self.reason}): correct "
             "the URL, or look into the server's log."
         )
+
+
+def too_large(what: str, limit: int) -> Failure:
+    """The failure of a request or an answer that has more bytes than it may have."""
+    return Failure(Kind.LARGE, f"the {what} has more than {limit:,} bytes")
 
 
 def retrying(call: Callable[[], Answer], retries: int) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from tfrec.errors import ServerError
-from tfrec.serving.client.failures import Failure, Kind
+from tfrec.serving.client.failures import Failure, Kind, too_large
 from tfrec.serving.client.signature import Signature
 
 KINDS = {
@@ -27,6 +28,7 @@ KINDS = {
     504: Kind.SLOW,
 }
 CONNECTIONS = 64
+PART = 2**16  # bytes read at a time
 
 
 class Rest:
@@ -37,7 +39,8 @@ class Rest:
         model: Its name.
         version: Its version, or None.
         label: Its label, or None.
-        timeout: Seconds for connecting, and between two parts of the answer.
+        timeout: Seconds for a request, and for each wait for a part of its answer.
+        limit: Bytes of a request, and of an answer, at most.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Rest:
         version: int | None,
         label: str | None,
         timeout: float,
+        limit: int,
     ) -> None:
         self._all = f"{url.rstrip('/')}/v1/models/{model}"
         self._one = self._all
@@ -54,7 +58,7 @@ class Rest:
             self._one += f"/versions/{version}"
         if label is not None:
             self._one += f"/labels/{label}"
-        self._timeout = timeout
+        self._timeout, self._limit = timeout, limit
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
@@ -114,42 +118,53 @@ class Rest:
             raise Failure(Kind.BROKEN, str(why)) from why
         return outputs
 
-    def _ask(self, method: str, url: str, body: str | None = None) -> Any:
+    def _ask(self, method: str, url: str, body: str = "") -> Any:
+        if len(body) > self._limit:
+            raise too_large("request", self._limit)
+        end = time.monotonic() + self._timeout
         try:
-            response = self._session.request(
+            with self._session.request(
                 method,
                 url,
                 data=body,
                 headers={"Content-Type": "application/json"},
                 timeout=self._timeout,
                 allow_redirects=False,
-            )
-        except requests.ReadTimeout as why:
+                stream=True,
+            ) as response:
+                content = self._whole(response, end)
+        except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as why:
             raise Failure(Kind.SLOW, str(why)) from why
-        except (
-            requests.ConnectionError,
-            requests.exceptions.ChunkedEncodingError,
-        ) as why:
+        except (requests.ConnectionError, urllib3.exceptions.ProtocolError) as why:
             inner = why.args[0] if why.args else None
-            if isinstance(inner, urllib3.exceptions.ReadTimeoutError):
-                raise Failure(Kind.SLOW, str(why)) from why
             reason = getattr(inner, "reason", None) or inner or why
             raise Failure(Kind.UNREACHABLE, _network(reason)) from why
-        except requests.RequestException as why:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as why:
             raise Failure(Kind.BROKEN, str(why)) from why
-        return self._read(response)
+        return self._read(response.status_code, content)
 
-    def _read(self, response: requests.Response) -> Any:
-        status = f"status {response.status_code}"
-        kind = KINDS.get(response.status_code, Kind.BROKEN)
+    def _whole(self, response: requests.Response, end: float) -> bytes:
+        """All of an answer, which comes in parts."""
+        content = bytearray()
+        while part := response.raw.read1(PART, decode_content=True):
+            content += part
+            if len(content) > self._limit:
+                raise too_large("answer", self._limit)
+            if time.monotonic() > end:
+                raise Failure(Kind.SLOW, "it comes too slowly")
+        return bytes(content)
+
+    def _read(self, code: int, content: bytes) -> Any:
+        status = f"status {code}"
+        kind = KINDS.get(code, Kind.BROKEN)
         try:
-            answer = json.loads(response.content)
+            answer = json.loads(content)
         except ValueError as why:
             # What is busy may be a proxy, which has its own words.
-            if response.status_code == 200 or kind in (Kind.UNKNOWN, Kind.REFUSED):
+            if code == 200 or kind in (Kind.UNKNOWN, Kind.REFUSED):
                 kind = Kind.BROKEN
             raise Failure(kind, f"{status} and no JSON") from why
-        if response.status_code == 200:
+        if code == 200:
             return answer
         reason = answer.get("error") if isinstance(answer, dict) else None
         raise Failure(kind, str(reason or status))

@@ -17,7 +17,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from tfrec.serving.client.failures import Failure, Kind
+from tfrec.serving.client.failures import Failure, Kind, too_large
 from tfrec.serving.client.signature import Signature, text
 
 KINDS = {
@@ -30,9 +30,7 @@ KINDS = {
     grpc.StatusCode.OUT_OF_RANGE: Kind.REFUSED,
 }
 OPTIONS = (
-    # Vectors of many rows exceed the 4 MB that gRPC reads by default.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
+    ("grpc.max_send_message_length", -1),  # refused before, in a sentence
     # How soon to connect again is for the client's own waiting to say.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -50,6 +48,7 @@ class Grpc:
         version: Its version, or None.
         label: Its label, or None.
         timeout: Seconds for each request.
+        limit: Bytes of a request, and of an answer, at most.
     """
 
     def __init__(
@@ -59,14 +58,16 @@ class Grpc:
         version: int | None,
         label: str | None,
         timeout: float,
+        limit: int,
     ) -> None:
         self._spec: dict[str, Any] = {"name": model}
         if version is not None:
             self._spec["version"] = {"value": version}
         if label is not None:
             self._spec["version_label"] = label
-        self._timeout = timeout
-        self._channel = grpc.insecure_channel(target, OPTIONS)
+        self._timeout, self._limit = timeout, limit
+        options = (*OPTIONS, ("grpc.max_receive_message_length", limit))
+        self._channel = grpc.insecure_channel(target, options)
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(
             self._channel
@@ -134,8 +135,12 @@ class Grpc:
         return outputs
 
     def _ask(self, method: Callable[..., Any], request: Any) -> Any:
+        if request.ByteSize() > self._limit:
+            raise too_large("request", self._limit)
         try:
             return method(request, timeout=self._timeout)
         except grpc.RpcError as why:
+            if "Received message larger than max" in (why.details() or ""):
+                raise too_large("answer", self._limit) from why
             kind = KINDS.get(why.code(), Kind.BROKEN)
             raise Failure(kind, why.details() or why.code().name) from why

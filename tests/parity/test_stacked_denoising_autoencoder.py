@@ -1,5 +1,7 @@
 """Stacked denoising autoencoder, Vincent et al. 2010: layers, then the whole."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -115,10 +117,16 @@ def test_epochs_train_one_layer_after_the_other_and_then_all(data):
             moved.append(now)
 
     batches = data.batches(model, 16)
-    model.fit(batches, epochs=3, callbacks=[Watch()], verbose=0)
+    said = (
+        "the 3 epochs so far have trained layers alone, the whole model learns after 4"
+    )
+    with pytest.warns(UserWarning, match=said):
+        model.fit(batches, epochs=3, callbacks=[Watch()], verbose=0)
     first, second = ({f"{kind}{n}" for kind in "WbDc"} for n in (0, 1))
     assert moved == [first, first, second]
-    model.fit(batches, epochs=2, callbacks=[Watch()], verbose=0)  # goes on
+    with warnings.catch_warnings(record=True) as others:
+        model.fit(batches, epochs=2, callbacks=[Watch()], verbose=0)  # goes on
+    assert not [w for w in others if "trained layers alone" in str(w.message)]
     assert moved[3:] == [second, first | second]
     assert int(model.epochs_done) == 5
     model.evaluate(batches, verbose=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,19 +68,35 @@ class Layerwise:
 
     def turn_to_epoch(self, number: int) -> None:
         """Trains what epoch ``number`` trains from here on."""
-        each, layers = self.config.pretrain_epochs, len(self.network.units)  # type: ignore[attr-defined]
-        layer = number // each if number < each * layers else None
+        each = self.config.pretrain_epochs  # type: ignore[attr-defined]
+        layer = number // each if number < self._layer_epochs else None
         if layer != self.layer:
             self.layer = layer
             self.make_train_function(force=True)  # type: ignore[attr-defined]
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Keras's ``fit``; the first epochs of a model's life train layers."""
+        """Keras's ``fit``; the first epochs of a model's life train layers.
+
+        Warns when it ends among these: what the model answers is not yet learned.
+        """
         try:
-            return fit_with(_Layers(), super().fit, *args, **kwargs)  # type: ignore[misc]
+            history = fit_with(_Layers(), super().fit, *args, **kwargs)  # type: ignore[misc]
+            if self.layer is not None:
+                done, needed = int(self.epochs_done), self._layer_epochs
+                warnings.warn(
+                    f"the {done} epochs so far have trained layers alone, the whole "
+                    f"model learns after {needed}: fit it for more.",
+                    stacklevel=2,
+                )
+            return history
         finally:
             if self.layer is not None:
                 self.layer, self.train_function = None, None
+
+    @property
+    def _layer_epochs(self) -> int:
+        """Epochs that train layers alone."""
+        return self.config.pretrain_epochs * len(self.network.units)  # type: ignore[attr-defined]
 
     def train_step(self, data: Any) -> Tensors:
         """One step of the layer whose turn it is, or of the whole."""

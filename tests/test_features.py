@@ -391,7 +391,7 @@ def _document(**changes):
         (_document(name=7), "name=7 is no str"),
         (_document(max_len="9"), "max_len='9' is no int"),
         (_document(oov=True), "oov=True is no int"),
-        (_document(hash_bins=10**400), "hash_bins=1000.* is no int"),
+        (_document(hash_bins=10**400), "hash_bins=1000.* is beyond"),
         (_document(side="event"), "side='event' is no Side"),
         (
             _document(vocabulary=["a", []]),

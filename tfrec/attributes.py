@@ -38,10 +38,12 @@ def checked(kind: type[Any], values: Any, what: str) -> dict[str, Any]:
     hints, found = get_type_hints(kind), {}
     for name, value in values.items():
         found[name] = tuple(value) if isinstance(value, list) else value
-        if not _is(found[name], hints[name]):
-            raise ConfigError(
-                f"{what}: {name}={_short(value)} is no {fields[name].type}: correct it."
-            )
+        if _is(found[name], hints[name]):
+            continue
+        fault = f"is no {fields[name].type}"
+        if type(value) is int and abs(value) > LARGEST_INTEGER:
+            fault = f"is beyond {LARGEST_INTEGER:,}"
+        raise ConfigError(f"{what}: {name}={_short(value)} {fault}: correct it.")
     return found
 
 

@@ -197,12 +197,19 @@ def test_a_file_that_is_no_report(tmp_path):
 
 
 def test_writing_nowhere_leaves_nothing(table, tmp_path):
-    with pytest.raises(OSError, match="No such file"):
-        table.to_json(tmp_path / "missing" / "report.json")
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(OSError, match="Not a directory"):
+        table.to_json(tmp_path / "file" / "report.json")
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="directory"):
         table.to_csv(tmp_path / "taken")
-    assert [file.name for file in tmp_path.iterdir()] == ["taken"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "taken"]
+    assert not list((tmp_path / "taken").iterdir())
+
+
+def test_the_folder_of_a_report_is_made(table, tmp_path):
+    table.to_json(tmp_path / "new" / "report.json")
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["report.json"]
 
 
 @pytest.fixture(scope="module")

@@ -374,8 +374,10 @@ def test_weights_are_numbers_of_this_file(edit, word, saved, tmp_path, canary):
     ("place", "value", "word"),
     [
         ("dim", 10**12, "of tables or more"),
-        ("spec/columns/0/hash_bins", 10**14, "of tables or more"),
-        ("spec/columns/3/max_len", 10**10, "column 'history' has 10,000,000,000"),
+        ("spec/columns/0/hash_bins", 2**31 - 1, "of tables or more"),
+        ("spec/columns/0/hash_bins", 10**14, "is beyond 2,147,483,647"),
+        ("spec/columns/3/max_len", 2**31 - 1, "column 'history' has 2,147,483,647"),
+        ("spec/columns/3/max_len", 10**10, "max_len=10000000000 is beyond"),
         ("spec/columns/6/shape", [10**5, 10**5], "column 'year' has 10,000,000,000"),
     ],
 )

@@ -328,7 +328,7 @@ def test_a_new_version_is_answered_by_while_requests_run(
             asking = [pool.submit(ask, client) for client in clients * 2]
             try:
                 version = other.export(folder)
-                until = time.monotonic() + 60
+                until = time.monotonic() + 600
                 while over_rest.versions() != [2]:
                     assert time.monotonic() < until
                     time.sleep(0.05)

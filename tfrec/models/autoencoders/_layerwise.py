@@ -82,7 +82,7 @@ class Layerwise:
         try:
             history = fit_with(_Layers(), super().fit, *args, **kwargs)  # type: ignore[misc]
             if self.layer is not None:
-                done, needed = int(self.epochs_done), self._layer_epochs
+                done, needed = int(self.epochs_done.numpy()), self._layer_epochs
                 warnings.warn(
                     f"the {done} epochs so far have trained layers alone, the whole "
                     f"model learns after {needed}: fit it for more.",
